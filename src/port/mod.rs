@@ -1,0 +1,23 @@
+//! The traits between the engine and the world: what one edge needs of another, it asks for here.
+//!
+//! No implementation, no client library and no policy enters this room. Async methods return boxed
+//! futures: they are called once a batch, never once a record.
+
+mod admin;
+mod intake;
+mod outbox;
+mod producer;
+mod progress;
+mod schemas;
+mod sink;
+
+pub use admin::{Admin, CommittedAt, TopicInfo, Watermarks};
+pub use intake::{Batch, Command, Commit, Intake, Room, StartAt, Trouble};
+pub use outbox::Outbox;
+pub use producer::{Outgoing, Producer};
+pub use progress::{Claim, Progress, Wanted};
+pub use schemas::{Reference, Registered, SchemaText, Schemas};
+pub use sink::{BatchSink, Encode, Refusal, Step};
+
+/// A boxed future that may move between threads.
+pub type Future<'a, T> = futures::future::BoxFuture<'a, T>;

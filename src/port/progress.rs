@@ -1,0 +1,46 @@
+//! Who owns a partition, and where it stands: the claim and its fence.
+
+use std::sync::Arc;
+
+use super::Future;
+use crate::record::{Fault, NextOffset, PartitionId, TopicId};
+
+/// A partition that a member was given and wants to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which.
+    pub partition: PartitionId,
+    /// The topic's identity: progress of a topic that was deleted and made again is not taken over.
+    pub topic_id: TopicId,
+    /// Where to start if nothing is known of it yet.
+    pub start: NextOffset,
+}
+
+/// The right to work a partition, until somebody else claims it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// The partition.
+    pub partition: PartitionId,
+    /// The topic's identity.
+    pub topic_id: TopicId,
+    /// The owner's number: each claim raises it, each step must carry the newest.
+    pub epoch: i64,
+    /// Where to go on.
+    pub next: NextOffset,
+}
+
+/// A store of progress that is the truth for a pipeline.
+pub trait Progress: Send + Sync {
+    /// Claims these partitions for `group`: raises each one's epoch and tells where it stands. Waits for
+    /// a step of the old owner that is being committed. Claims come in the order of `wanted`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be reached: nothing is claimed, ask again.
+    fn claim<'a>(
+        &'a self,
+        group: &'a Arc<str>,
+        wanted: &'a [Wanted],
+    ) -> Future<'a, Result<Vec<Claim>, Fault>>;
+}
