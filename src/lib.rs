@@ -24,3 +24,17 @@ pub mod stage;
 pub mod engine;
 
 pub mod port;
+
+pub mod config;
+
+pub mod observe;
+
+pub mod database;
+
+pub mod registry;
+
+pub mod kafka;
+
+pub mod sink;
+
+pub mod web;

@@ -1,0 +1,184 @@
+//! One face over the two drivers.
+
+use std::sync::Arc;
+
+use super::outbox::Letter;
+use super::postgres::{self, Postgres};
+use super::relay::{Hold, Turns};
+use super::sqlite::{self, Sqlite};
+use super::{Conflict, Error, Settings, Table};
+use crate::port::{Claim, Future, Progress, Refusal, Step, Wanted};
+use crate::record::Fault;
+
+/// A database that holds effects and progress. Shared by all pipelines and partitions that use it.
+#[derive(Debug)]
+pub struct Database {
+    driver: Driver,
+    /// The groups whose dead letters this process is sending.
+    pub(super) turns: Turns,
+}
+
+#[derive(Debug)]
+enum Driver {
+    /// A server, by a pool of connections.
+    Postgres(Postgres),
+    /// A file, by its one writer.
+    Sqlite(Sqlite),
+}
+
+/// The statement by which rows get into a table; made once, at bind, by [`Database::insert`].
+#[derive(Debug)]
+pub struct Insert(Statement);
+
+#[derive(Debug)]
+enum Statement {
+    Postgres(postgres::Insert),
+    Sqlite(sqlite::Insert),
+}
+
+impl Database {
+    /// Opens it. PostgreSQL is not called yet: a server that is away is met at the first use.
+    ///
+    /// # Errors
+    /// Settings that cannot work; a SQLite file that cannot be opened or is another process's.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let driver = match settings {
+            Settings::Postgres(settings) => Driver::Postgres(Postgres::open(settings)?),
+            Settings::Sqlite(settings) => Driver::Sqlite(Sqlite::open(settings)?),
+        };
+        Ok(Self { driver, turns: Turns::default() })
+    }
+
+    /// Makes the tables of our own (progress, outbox) where they are missing, and checks that we may use them.
+    ///
+    /// # Errors
+    /// `Unavailable` while the database is away; `Fatal` with the SQL to run when we may not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.ready().await,
+            Driver::Sqlite(database) => database.ready().await,
+        }
+    }
+
+    /// What a table is like; `None`: there is none of that name. The name may carry a schema.
+    ///
+    /// # Errors
+    /// `Unavailable` while the database is away; `Fatal` when we may not look.
+    pub async fn table(&self, name: &str) -> Result<Option<Table>, Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.table(name).await,
+            Driver::Sqlite(database) => database.table(name).await,
+        }
+    }
+
+    /// Makes and checks the statement that inserts rows with these columns, in this order.
+    ///
+    /// Rows for PostgreSQL are fields, each an `i32` length (-1: null) and the bytes of the column's binary
+    /// form, all big-endian; rows for SQLite are [`Cell`](super::Cell)s.
+    ///
+    /// # Errors
+    /// `Unavailable` while the database is away; `Fatal` when it refuses the statement.
+    pub async fn insert(
+        &self,
+        table: &Table,
+        columns: &[String],
+        conflict: &Conflict,
+    ) -> Result<Insert, Error> {
+        Ok(Insert(match &self.driver {
+            Driver::Postgres(database) => {
+                let insert = postgres::Insert::new(table, columns, conflict)?;
+                database.check(&insert).await?;
+                Statement::Postgres(insert)
+            }
+            Driver::Sqlite(database) => {
+                let insert = sqlite::Insert::new(table, columns, conflict);
+                database.check(&insert).await?;
+                Statement::Sqlite(insert)
+            }
+        }))
+    }
+
+    /// Does a step: moves the partition's progress from `from` to `to`, puts the dead letters into the outbox
+    /// and inserts the rows, all or nothing, if the claim is still the newest. Doing the same step twice does
+    /// it once.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn step(&self, step: &Step<'_>, insert: &Insert) -> Result<(), Refusal> {
+        match (&self.driver, &insert.0) {
+            (Driver::Postgres(database), Statement::Postgres(insert)) => {
+                database.step(step, insert).await
+            }
+            (Driver::Sqlite(database), Statement::Sqlite(insert)) => {
+                database.step(step, insert).await
+            }
+            _ => Err(Refusal::Fault(
+                Error::Defect("an insert of one kind of database met the other").into(),
+            )),
+        }
+    }
+
+    /// Does a dead letter of this group wait?
+    pub(super) async fn has_letters(&self, group: &str) -> Result<bool, Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.has_letters(group).await,
+            Driver::Sqlite(database) => database.has_letters(group).await,
+        }
+    }
+
+    /// The oldest dead letters of a group behind `after`, the lowest first: at most `max` of them, and no
+    /// more when they have `bytes` bytes together.
+    pub(super) async fn oldest(
+        &self,
+        group: &str,
+        after: i64,
+        max: usize,
+        bytes: usize,
+    ) -> Result<Vec<Letter>, Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.oldest(group, after, max, bytes).await,
+            Driver::Sqlite(database) => database.oldest(group, after, max, bytes).await,
+        }
+    }
+
+    /// Deletes dead letters that were sent.
+    pub(super) async fn forget(&self, ids: &[i64]) -> Result<(), Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.forget(ids).await,
+            Driver::Sqlite(database) => database.forget(ids).await,
+        }
+    }
+
+    /// Takes or renews this process's right to send a group's dead letters.
+    pub(super) async fn hold(&self, group: &str) -> Result<Hold, Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.hold(group).await,
+            // No other process has the file.
+            Driver::Sqlite(_) => Ok(Hold::Ours),
+        }
+    }
+
+    /// Lets other processes send, and tells them what kept this one from it, if anything did.
+    pub(super) async fn let_go(&self, group: &str, trouble: Option<&str>) -> Result<(), Error> {
+        match &self.driver {
+            Driver::Postgres(database) => database.let_go(group, trouble).await,
+            Driver::Sqlite(_) => Ok(()),
+        }
+    }
+}
+
+impl Progress for Database {
+    fn claim<'a>(
+        &'a self,
+        group: &'a Arc<str>,
+        wanted: &'a [Wanted],
+    ) -> Future<'a, Result<Vec<Claim>, Fault>> {
+        Box::pin(async move {
+            let claims = match &self.driver {
+                Driver::Postgres(database) => database.claim(group, wanted).await,
+                Driver::Sqlite(database) => database.claim(group, wanted).await,
+            };
+            claims.map_err(Fault::from)
+        })
+    }
+}

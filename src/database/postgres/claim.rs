@@ -1,0 +1,79 @@
+//! The claim of partitions in the progress table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::super::Error;
+use super::pool::{Lease, Postgres};
+use crate::port::{Claim, Wanted};
+use crate::record::NextOffset;
+
+/// Locks the rows in the order of the key, so that two members that claim the same partitions at once cannot
+/// hold each other up.
+pub(super) const CLAIM: &str = "
+INSERT INTO ordermill_progress AS p (group_name, topic_id, partition, topic, next, owner_epoch)
+SELECT $1, w.topic_id, w.partition, w.topic, w.start, 1
+FROM unnest($2::uuid[], $3::int[], $4::text[], $5::bigint[])
+     AS w(topic_id, partition, topic, start)
+ORDER BY w.topic_id, w.partition
+ON CONFLICT (group_name, topic_id, partition)
+DO UPDATE SET owner_epoch = p.owner_epoch + 1, topic = excluded.topic, updated_at = now()
+RETURNING p.topic_id, p.partition, p.next, p.owner_epoch";
+
+impl Postgres {
+    /// Claims partitions; see [`Progress::claim`](crate::port::Progress::claim).
+    pub(in crate::database) async fn claim(
+        &self,
+        group: &Arc<str>,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Claim>, Error> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ready().await?;
+        let lease = self.lease().await?;
+        let rows = lease.wait("claiming partitions", claim(&lease, group, wanted)).await?;
+        lease.give_back();
+        wanted
+            .iter()
+            .map(|wanted| {
+                let key = (wanted.topic_id.0, wanted.partition.partition);
+                let &(next, epoch) =
+                    rows.get(&key).ok_or(Error::Defect("a claim gave no row for a partition"))?;
+                Ok(Claim {
+                    group: Arc::clone(group),
+                    partition: wanted.partition.clone(),
+                    topic_id: wanted.topic_id,
+                    epoch,
+                    next,
+                })
+            })
+            .collect()
+    }
+}
+
+type Standing = HashMap<(Uuid, i32), (NextOffset, i64)>;
+
+async fn claim(
+    lease: &Lease,
+    group: &Arc<str>,
+    wanted: &[Wanted],
+) -> Result<Standing, tokio_postgres::Error> {
+    let ids: Vec<Uuid> = wanted.iter().map(|w| w.topic_id.0).collect();
+    let partitions: Vec<i32> = wanted.iter().map(|w| w.partition.partition).collect();
+    let topics: Vec<&str> = wanted.iter().map(|w| &*w.partition.topic).collect();
+    let starts: Vec<i64> = wanted.iter().map(|w| w.start.0).collect();
+    let statement = lease.statement(CLAIM).await?;
+    let group = &**group;
+    lease
+        .query(&statement, &[&group, &ids, &partitions, &topics, &starts])
+        .await?
+        .iter()
+        .map(|row| {
+            let key = (row.try_get(0)?, row.try_get(1)?);
+            Ok((key, (NextOffset(row.try_get(2)?), row.try_get(3)?)))
+        })
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! PostgreSQL: a few connections, each with its statements prepared; a step takes two round trips.
+
+mod classify;
+
+mod connect;
+mod pool;
+
+mod tables;
+
+mod catalog;
+mod claim;
+mod insert;
+mod outbox;
+mod step;
+
+pub(super) use insert::Insert;
+pub(super) use pool::Postgres;

@@ -1,0 +1,84 @@
+//! The progress table in a SQLite file, and the claim of partitions in it.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::super::Error;
+use super::{Sqlite, outbox};
+use crate::port::{Claim, Wanted};
+use crate::record::NextOffset;
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS ordermill_progress (
+group_name TEXT NOT NULL,
+topic_id TEXT NOT NULL,
+partition INTEGER NOT NULL,
+topic TEXT NOT NULL,
+next INTEGER NOT NULL,
+owner_epoch INTEGER NOT NULL,
+updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+PRIMARY KEY (group_name, topic_id, partition)
+) WITHOUT ROWID";
+
+const CLAIM: &str = "
+INSERT INTO ordermill_progress (group_name, topic_id, partition, topic, next, owner_epoch)
+VALUES (?1, ?2, ?3, ?4, ?5, 1)
+ON CONFLICT (group_name, topic_id, partition)
+DO UPDATE SET owner_epoch = owner_epoch + 1, topic = excluded.topic,
+              updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+RETURNING next, owner_epoch";
+
+impl Sqlite {
+    /// See [`Database::ready`](super::super::Database::ready).
+    pub(in crate::database) async fn ready(&self) -> Result<(), Error> {
+        self.run("making the tables of ordermill", |connection| {
+            connection.execute_batch(CREATE)?;
+            connection.execute_batch(outbox::CREATE)
+        })
+        .await
+    }
+
+    /// Claims partitions; see [`Progress::claim`](crate::port::Progress::claim).
+    pub(in crate::database) async fn claim(
+        &self,
+        group: &Arc<str>,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Claim>, Error> {
+        self.ready().await?;
+        let (group, wanted) = (Arc::clone(group), wanted.to_vec());
+        self.run("claiming partitions", move |connection| claim(connection, &group, &wanted)).await
+    }
+}
+
+fn claim(
+    connection: &mut Connection,
+    group: &Arc<str>,
+    wanted: &[Wanted],
+) -> rusqlite::Result<Vec<Claim>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut claims = Vec::with_capacity(wanted.len());
+    {
+        let mut statement = transaction.prepare_cached(CLAIM)?;
+        for one in wanted {
+            let (next, epoch) = statement.query_row(
+                params![
+                    &**group,
+                    one.topic_id.to_string(),
+                    one.partition.partition,
+                    &*one.partition.topic,
+                    one.start.0
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            claims.push(Claim {
+                group: Arc::clone(group),
+                partition: one.partition.clone(),
+                topic_id: one.topic_id,
+                epoch,
+                next: NextOffset(next),
+            });
+        }
+    }
+    transaction.commit()?;
+    Ok(claims)
+}

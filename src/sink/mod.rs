@@ -1,0 +1,5 @@
+//! The effects: what an event does to the world.
+//!
+//! One folder an effect. A sink knows its own protocol and nothing of Kafka, stages or pipelines.
+
+pub mod sql;

@@ -1,0 +1,11 @@
+//! The only room that says axum: health and metrics over HTTP.
+//!
+//! Bound to 127.0.0.1 unless the operator says otherwise; nothing here changes anything.
+
+mod answers;
+mod health;
+mod server;
+
+pub use answers::{Answer, Answering, Asked, answers};
+pub use health::routes;
+pub use server::{Error, Server};
