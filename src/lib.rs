@@ -38,3 +38,7 @@ pub mod kafka;
 pub mod sink;
 
 pub mod web;
+
+pub mod pipeline;
+
+pub mod cli;

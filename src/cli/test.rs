@@ -1,0 +1,95 @@
+//! `test`: the cases that pipeline files carry.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::{Common, Output, Test};
+use super::lint::not_checked;
+use super::{Failure, output, world};
+use crate::config::Problems;
+use crate::pipeline::compile::{Compiled, compile};
+use crate::pipeline::{case, spec};
+
+/// Runs the cases of these files.
+///
+/// # Errors
+/// 78 when a file is wrong; 1 when a case fails, with each difference at its place.
+pub(super) fn test(common: &Common, command: &Test) -> Result<(), Failure> {
+    let config = world::offline(common)?;
+    let contracts = world::contracts(&config)?;
+    let pipelines = spec::read_all(&command.paths)?;
+    let mut ready = Vec::new();
+    let mut problems = Problems::default();
+    for pipeline in &pipelines {
+        match contracts.latest(pipeline.source.schema.as_str()) {
+            None => output::say(not_checked(pipeline, &config.avro)),
+            Some(contract) => match compile(pipeline, &contract.schema) {
+                Ok(compiled) => ready.push((pipeline, Arc::new(compiled))),
+                Err(found) => problems.append(found),
+            },
+        }
+    }
+    let ready = problems.or(ready)?;
+    let results: Vec<_> =
+        ready.iter().flat_map(|(pipeline, compiled)| of(pipeline, compiled)).collect();
+    let (passed, failed): (Vec<_>, Vec<_>) = results.iter().partition(|r| r.failed.is_empty());
+    for result in &results {
+        result.show(command.output);
+    }
+    let summary = format!("{} passed, {} failed", passed.len(), failed.len());
+    match (command.output, failed.is_empty()) {
+        (Output::Json, true) => Ok(()),
+        (Output::Table, true) => {
+            output::line(summary);
+            Ok(())
+        }
+        (_, false) => Err(Failure::Refused(summary)),
+    }
+}
+
+struct Outcome<'p> {
+    pipeline: &'p spec::Pipeline,
+    case: &'p spec::Case,
+    failed: Vec<case::Failed>,
+}
+
+fn of<'p>(
+    pipeline: &'p spec::Pipeline,
+    compiled: &Arc<Compiled>,
+) -> impl Iterator<Item = Outcome<'p>> {
+    let compiled = Arc::clone(compiled);
+    pipeline.cases.iter().map(move |case| Outcome {
+        pipeline,
+        case,
+        failed: case::run(pipeline, &compiled, case),
+    })
+}
+
+impl Outcome<'_> {
+    fn show(&self, form: Output) {
+        let (pipeline, case) = (&self.pipeline.name, &self.case.name);
+        match form {
+            Output::Table => {
+                let word = if self.failed.is_empty() { "ok" } else { "FAILED" };
+                output::line(format!("{pipeline}: {case} ... {word}"));
+                for failed in &self.failed {
+                    output::line(format!(
+                        "  {}:{}: {}",
+                        self.pipeline.file.display(),
+                        failed.at,
+                        failed.what
+                    ));
+                }
+            }
+            Output::Json => output::line(json!({
+                "pipeline": pipeline,
+                "case": case,
+                "passed": self.failed.is_empty(),
+                "differences": self.failed.iter().map(|f| json!({
+                    "file": self.pipeline.file, "line": f.at.line, "column": f.at.column, "what": f.what,
+                })).collect::<Vec<_>>(),
+            })),
+        }
+    }
+}

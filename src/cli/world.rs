@@ -1,0 +1,155 @@
+//! From the operator's settings to clients.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use super::args::{Common, LogForm};
+use crate::config::{self, Config, Overrides, Problem};
+use crate::database::{self, Database, PostgresSettings, SqliteSettings};
+use crate::kafka;
+use crate::observe::{Board, logs};
+use crate::pipeline::world::World;
+use crate::port::Schemas;
+use crate::registry::contracts::Contracts;
+use crate::registry::{self, Client, Credentials};
+
+/// Reads the settings: file, environment, flags; and starts logging as they say.
+pub(super) fn config(common: &Common, http: Option<&str>) -> Result<Config, Failure> {
+    let config = load(common, Overrides::from_environment().flag("http.listen", http))?;
+    let form = match config.telemetry.log {
+        config::LogForm::Text => logs::Form::Text,
+        config::LogForm::Json => logs::Form::Json,
+    };
+    logs::start(form, &config.telemetry.level, &[kafka::NOISE])
+        .map_err(|e| Failure::Configuration(format!("telemetry.level: {e}")))?;
+    Ok(config)
+}
+
+/// The same for commands that connect to nothing: secrets need not be there, nothing is logged.
+pub(super) fn offline(common: &Common) -> Result<Config, Failure> {
+    load(common, Overrides::from_environment().without_secrets())
+}
+
+fn load(common: &Common, overrides: Overrides) -> Result<Config, Failure> {
+    let log = common.log.map(|form| match form {
+        LogForm::Text => "text",
+        LogForm::Json => "json",
+    });
+    let overrides = overrides
+        .flag("kafka.bootstrap", common.kafka.as_deref())
+        .flag("registry.url", common.registry.as_deref())
+        .flag("telemetry.log", log)
+        .flag("telemetry.level", common.log_level.as_deref());
+    let default = Path::new(config::FILE);
+    let file = common.config.as_deref().or_else(|| default.exists().then_some(default));
+    Ok(config::load(file, &overrides)?)
+}
+
+/// How Kafka is reached.
+pub(super) fn kafka(config: &Config) -> Result<kafka::Settings, Failure> {
+    let said = &config.kafka;
+    let mut settings = kafka::Settings::at(config.bootstrap()?);
+    settings.session_timeout = said.session_timeout;
+    settings.protocol = said.security.protocol;
+    settings.sasl = said.security.sasl.as_ref().map(|sasl| kafka::Sasl {
+        mechanism: sasl.mechanism.clone(),
+        username: sasl.username.clone(),
+        password: sasl.password.clone(),
+    });
+    let tls = &said.security.tls;
+    settings.tls = kafka::Tls {
+        ca: tls.ca.clone(),
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        key_password: None,
+    };
+    settings.properties = said
+        .properties
+        .iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect();
+    settings.check().map_err(|e| Failure::Configuration(e.to_string()))?;
+    Ok(settings)
+}
+
+/// The registry's client.
+pub(super) fn registry(config: &Config) -> Result<Arc<dyn Schemas>, Failure> {
+    let said = &config.registry;
+    let mut settings = registry::Settings::new(config.registry_url()?);
+    settings.credentials = match &said.auth {
+        None => Credentials::None,
+        Some(config::Auth::Basic { username, password }) => {
+            Credentials::Basic { user: username.clone(), password: password.clone() }
+        }
+        Some(config::Auth::Token(token)) => Credentials::Bearer(token.clone()),
+    };
+    settings.ca_file.clone_from(&said.ca);
+    settings.cache_folder.clone_from(&said.cache);
+    let client = Client::new(&settings).map_err(|e| Failure::Configuration(e.to_string()))?;
+    Ok(Arc::new(client))
+}
+
+/// The contracts in the repository; none where the folder is missing.
+pub(super) fn contracts(config: &Config) -> Result<Contracts, Failure> {
+    if !config.avro.exists() {
+        return Ok(Contracts::default());
+    }
+    Contracts::read(&config.avro).map_err(|wrong| {
+        let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        Failure::Configuration(lines.join("\n"))
+    })
+}
+
+fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure> {
+    let mut opened = BTreeMap::new();
+    for (name, said) in &config.databases {
+        let settings = match said {
+            config::Database::Postgres(postgres) => {
+                database::Settings::Postgres(PostgresSettings {
+                    connections: postgres.connections,
+                    ca_file: postgres.ca.clone(),
+                    ..PostgresSettings::new(postgres.url.clone())
+                })
+            }
+            config::Database::Sqlite(sqlite) => {
+                database::Settings::Sqlite(SqliteSettings::new(&sqlite.path))
+            }
+        };
+        let database = Database::open(&settings)
+            .map_err(|e| Failure::Configuration(format!("database {name}: {e}")))?;
+        opened.insert(name.clone(), Arc::new(database));
+    }
+    Ok(opened)
+}
+
+/// Makes every client; connects to nothing that may be away.
+pub(super) fn open(config: &Config) -> Result<World, Failure> {
+    let kafka = kafka(config)?;
+    let admin = kafka::Admin::new(&kafka).map_err(|e| e.fault())?;
+    Ok(World {
+        admin: Arc::new(admin),
+        schemas: registry(config)?,
+        contracts: contracts(config)?,
+        contracts_folder: config.avro.clone(),
+        producer: Arc::new(
+            kafka::Producer::new(&kafka).map_err(|e| Failure::Configuration(e.to_string()))?,
+        ),
+        make_topics: false,
+        databases: databases(config)?,
+        board: Board::new().map_err(anyhow::Error::new)?,
+        kafka,
+    })
+}
+
+/// The version of the client library.
+pub(super) fn rdkafka() -> &'static str {
+    kafka::version()
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Failure::Configuration(problem.to_string())
+    }
+}

@@ -1,0 +1,224 @@
+//! A pipeline file compiled against its reader schema: pure, for `run`, `test` and `lint` alike.
+//!
+//! ```text
+//! full shape ──check──▶ stages and columns ──uses──▶ projected shape ──narrow──▶ the same, by its slots
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::spec::{self, Problem, Problems, Text};
+use crate::codec::Schema;
+use crate::expr::{self, Env, Program, Source};
+use crate::port::SchemaText;
+use crate::record::{End, Fault, Name, Scope, Type, Uses, Value};
+use crate::sink::sql::{Column, Slot};
+use crate::stage::{self, Chain};
+
+/// A pipeline as it runs on decoded fields.
+pub struct Compiled {
+    /// The schema under which events are read.
+    pub reader: Schema,
+    /// What must be decoded.
+    pub uses: Uses,
+    /// The names besides fields that somebody reads.
+    pub names: Vec<Name>,
+    /// The stages, on the projected shape.
+    pub chain: Chain,
+    /// What the sink takes of each event: names and values.
+    pub columns: Vec<(String, Arc<dyn Column>)>,
+    /// The event's id, where the file says one.
+    pub id: Option<Arc<Program>>,
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("reader", &self.reader.name()).finish_non_exhaustive()
+    }
+}
+
+/// Compiles a file against a schema.
+///
+/// # Errors
+/// Everything in the file that does not fit the schema, with its place; a schema that cannot be used, with
+/// the place that names it.
+pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled, Problems> {
+    let file = pipeline.file.as_path();
+    let reader = parse(pipeline, text)?;
+    let key = super::reader::key_type(pipeline.source.key_type);
+    let options: Vec<stage::Options> = pipeline.stages.iter().filter_map(options).collect();
+    let full = Arc::new(reader.shape());
+    let env = Env::new(Arc::clone(&full), key.clone());
+    let mut problems = Problems::default();
+    let id = pipeline.id.as_ref().and_then(|id| program(file, id, &env, &mut problems));
+    let checked = match stage::build(&options, &full, &key) {
+        Ok(chain) => chain,
+        Err(errors) => {
+            for error in errors {
+                let at = spec::Place::new(error.line, error.column);
+                problems.push(Problem::new(file, at, error.to_string()));
+            }
+            return Err(problems);
+        }
+    };
+    let wanted = wanted(pipeline);
+    let after = env.with_event(Arc::clone(checked.output()));
+    let sink = Sources::check(file, wanted, &after, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    // What nobody reads is not decoded: everything is compiled again on what is left.
+    let mut names: BTreeSet<Name> = checked.names();
+    names.extend(sink.names());
+    let mut uses = checked.uses(&sink.uses());
+    if let Some(id) = &id {
+        uses = uses.union(id.uses().clone());
+        names.extend(id.names());
+        names.remove(&Name::Id);
+    }
+    let broken = |what: String| Problems::from(Problem::new(file, spec::Place::WHOLE, what));
+    let shape = reader.projected(&uses).map_err(|e| broken(e.to_string()))?;
+    let shape = Arc::new(shape);
+    let chain = checked.narrow(&shape).map_err(|e| broken(format!("{e:?}")))?;
+    let env = Env::new(shape, key);
+    let after = env.with_event(Arc::clone(chain.output()));
+    let id = pipeline.id.as_ref().and_then(|id| program(file, id, &env, &mut problems));
+    let columns = Sources::check(file, wanted, &after, &mut problems).columns;
+    problems.or(Compiled { reader, uses, names: names.into_iter().collect(), chain, columns, id })
+}
+
+fn parse(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Schema, Problems> {
+    let references: Vec<&str> = text.references.iter().map(|r| r.text.as_str()).collect();
+    Schema::parse(&text.text, &references).map_err(|e| {
+        let subject = &pipeline.source.schema;
+        let what = format!("the schema of {} cannot be used: {e}", subject.as_str());
+        Problem::new(&pipeline.file, subject.at, what).into()
+    })
+}
+
+/// What the sink asks for: columns with their expressions, or all fields by their names.
+type Wanted<'a> = Option<&'a [(String, Text)]>;
+
+fn wanted(pipeline: &spec::Pipeline) -> Wanted<'_> {
+    match &pipeline.sink {
+        spec::Sink::Sql(spec::Sql { statement: spec::Statement::Insert(insert), .. }) => {
+            insert.columns.as_deref()
+        }
+        _ => None,
+    }
+}
+
+/// Where the sink's values come from.
+struct Sources {
+    columns: Vec<(String, Arc<dyn Column>)>,
+    programs: Vec<Arc<Program>>,
+    fields: Vec<String>,
+}
+
+impl Sources {
+    fn check(file: &Path, wanted: Wanted<'_>, env: &Env, problems: &mut Problems) -> Self {
+        let mut this = Self { columns: Vec::new(), programs: Vec::new(), fields: Vec::new() };
+        match wanted {
+            Some(columns) => {
+                for (name, text) in columns {
+                    if let Some(program) = program(file, text, env, problems) {
+                        this.programs.push(Arc::clone(&program));
+                        this.columns.push((name.clone(), Arc::new(Expression(program))));
+                    }
+                }
+            }
+            None => {
+                for (slot, field) in env.event().fields.iter().enumerate() {
+                    let column = Slot { slot, ty: field.ty.clone() };
+                    this.columns.push((field.name.clone(), Arc::new(column)));
+                    this.fields.push(field.name.clone());
+                }
+            }
+        }
+        this
+    }
+
+    fn uses(&self) -> Uses {
+        let mut uses = Uses::nothing();
+        for field in &self.fields {
+            uses.add(&[field]);
+        }
+        self.programs.iter().fold(uses, |uses, program| uses.union(program.uses().clone()))
+    }
+
+    fn names(&self) -> impl Iterator<Item = Name> {
+        self.programs.iter().flat_map(|program| program.names().iter().copied())
+    }
+}
+
+fn program(file: &Path, text: &Text, env: &Env, problems: &mut Problems) -> Option<Arc<Program>> {
+    match expr::compile(text.as_str(), env) {
+        Ok(program) => Some(Arc::new(program)),
+        Err(errors) => {
+            for error in errors {
+                problems.push(Problem::new(file, text.place(error.offset), error.to_string()));
+            }
+            None
+        }
+    }
+}
+
+/// An expression as a column.
+struct Expression(Arc<Program>);
+
+impl Column for Expression {
+    fn ty(&self) -> &Type {
+        self.0.ty()
+    }
+
+    fn value<'a>(&self, scope: &Scope<'a>) -> Result<Value<'a>, End> {
+        self.0.eval(scope).map_err(|error| {
+            let reason = format!("column expression `{}`: {error}", self.0.text());
+            End::Fault(Fault::poison("expression", reason))
+        })
+    }
+}
+
+fn source(text: &Text) -> Source {
+    Source::new(text.as_str(), text.at.line, text.at.column)
+}
+
+fn fields(named: &[(String, Text)]) -> Vec<(String, Source)> {
+    named.iter().map(|(name, text)| (name.clone(), source(text))).collect()
+}
+
+/// A stage as the room `stage` takes it; `None`: it is not built yet, and the grammar has refused it.
+fn options(stage: &spec::Stage) -> Option<stage::Options> {
+    Some(match stage {
+        spec::Stage::Filter(rule) => {
+            stage::Options::Filter(stage::filter::Options { rule: source(rule) })
+        }
+        spec::Stage::Check { rule, reason } => stage::Options::Check(stage::check::Options {
+            rule: source(rule),
+            reason: reason.clone(),
+        }),
+        spec::Stage::Map(named) => {
+            stage::Options::Map(stage::map::Options { fields: fields(named) })
+        }
+        spec::Stage::Set(named) => {
+            stage::Options::Set(stage::set::Options { fields: fields(named) })
+        }
+        spec::Stage::Keep(kept) => {
+            stage::Options::Keep(stage::keep::Options { fields: kept.iter().map(source).collect() })
+        }
+        spec::Stage::Drop(left) => {
+            stage::Options::Drop(stage::drop::Options { fields: left.iter().map(source).collect() })
+        }
+        spec::Stage::Unnest { field, as_ } => stage::Options::Unnest(stage::unnest::Options {
+            field: source(field),
+            item: as_.clone(),
+        }),
+        spec::Stage::Dedup { by, window } => stage::Options::Dedup(stage::dedup::Options {
+            by: by.as_ref().map(source),
+            window: *window,
+        }),
+        spec::Stage::Route(_) => return None,
+    })
+}

@@ -1,0 +1,136 @@
+//! The door between the poll thread and the tasks: where batches go, and whether there is room.
+//!
+//! Everything here runs on the poll thread: it looks up, counts, sends and returns.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::load::Load;
+use super::task::Feed;
+use crate::engine::flow::{Gate, Window};
+use crate::observe::{PipelineView, TopicView};
+use crate::port::{Batch, Intake, Room, Trouble};
+use crate::record::{NextOffset, PartitionId};
+
+/// What the poll thread tells the group's task.
+#[derive(Debug)]
+pub enum Event {
+    /// Given by the group.
+    Assigned(Vec<PartitionId>),
+    /// Taken by the group; lost already?
+    Revoked(Vec<PartitionId>, bool),
+    /// A commit was acknowledged.
+    Committed(Vec<(PartitionId, NextOffset)>),
+    /// A commit failed.
+    CommitFailed(String),
+    /// Something is wrong.
+    Trouble(Trouble),
+}
+
+/// Where the records of one partition go.
+#[derive(Debug)]
+pub struct Slot {
+    /// To its task.
+    pub feed: UnboundedSender<Feed>,
+    /// What the task holds.
+    pub load: Arc<Load>,
+    /// Is the window full? The task tells of freed room then.
+    pub full: Arc<AtomicBool>,
+    /// The topic's ledger.
+    pub topic: Arc<TopicView>,
+    /// The window's gate.
+    pub gate: Gate,
+}
+
+/// The door of one pipeline.
+#[derive(Debug)]
+pub struct Door {
+    slots: Mutex<HashMap<PartitionId, Slot>>,
+    events: UnboundedSender<Event>,
+    window: Window,
+    view: Arc<PipelineView>,
+}
+
+impl Door {
+    /// A door without slots.
+    pub fn new(events: UnboundedSender<Event>, window: Window, view: Arc<PipelineView>) -> Self {
+        Self { slots: Mutex::default(), events, window, view }
+    }
+
+    /// From now on the partition's records go there.
+    pub fn open(&self, partition: PartitionId, slot: Slot) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, slot);
+    }
+
+    /// Nothing more goes to the partition's task.
+    pub fn close(&self, partition: &PartitionId) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+
+    fn with<T>(&self, partition: &PartitionId, act: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).get_mut(partition).map(act)
+    }
+
+    fn judge(&self, slot: &mut Slot) -> Room {
+        let was = slot.full.load(Ordering::Relaxed);
+        let full = slot.gate.judge(slot.load.now(), self.window);
+        slot.full.store(full, Ordering::Release);
+        if full && !was {
+            self.view.windows_full.fetch_add(1, Ordering::Relaxed);
+        }
+        if full { Room::Full } else { Room::Free }
+    }
+
+    fn say(&self, event: Event) {
+        // The group's task is gone only when the pipeline has ended: nobody needs to hear it then.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Intake for Door {
+    fn assigned(&self, partitions: Vec<PartitionId>) {
+        self.say(Event::Assigned(partitions));
+    }
+
+    fn revoked(&self, partitions: Vec<PartitionId>, lost: bool) {
+        self.say(Event::Revoked(partitions, lost));
+    }
+
+    fn started(&self, partition: &PartitionId, next: NextOffset) {
+        self.with(partition, |slot| {
+            let _ = slot.feed.send(Feed::Start(next));
+        });
+    }
+
+    fn batch(&self, partition: &PartitionId, batch: Box<dyn Batch>) -> Room {
+        let (records, bytes) = (batch.len(), batch.bytes());
+        let delivered = self.with(partition, |slot| {
+            slot.load.add(records, bytes);
+            slot.topic.ledger.consumed(records as u64);
+            if slot.feed.send(Feed::Batch(batch)).is_err() {
+                slot.load.sub(records, bytes);
+                slot.topic.ledger.given_back(records as u64);
+            }
+            self.judge(slot)
+        });
+        delivered.unwrap_or(Room::Full)
+    }
+
+    fn room(&self, partition: &PartitionId) -> Room {
+        self.with(partition, |slot| self.judge(slot)).unwrap_or(Room::Full)
+    }
+
+    fn committed(&self, result: Result<&[(PartitionId, NextOffset)], String>) {
+        match result {
+            Ok(offsets) => self.say(Event::Committed(offsets.to_vec())),
+            Err(reason) => self.say(Event::CommitFailed(reason)),
+        }
+    }
+
+    fn trouble(&self, trouble: Trouble) {
+        self.say(Event::Trouble(trouble));
+    }
+}

@@ -1,0 +1,355 @@
+//! The task driven by hand: batches in, steps out, words heard. No broker, no database.
+
+use std::sync::Mutex as StdMutex;
+
+use tokio::sync::mpsc::unbounded_channel;
+use uuid::Uuid;
+
+use super::*;
+use crate::cli::tpch::{CONTRACT, Orders};
+use crate::pipeline::compile::compile;
+use crate::pipeline::process::Factory;
+use crate::pipeline::reader::Tombstone;
+use crate::pipeline::spec;
+use crate::port::{
+    Admin, CommittedAt, Encode, Outgoing, Registered, Step, TopicInfo, Wanted, Watermarks,
+};
+use crate::record::{End, OwnedRecord, Record, Scope, TopicId};
+
+const PIPELINE: &[u8] = include_bytes!("../../../pipelines/tpch-orders.yaml");
+
+/// The world as one thing: progress, schemas, cluster, sink and producer.
+#[derive(Default)]
+struct World {
+    /// Offsets of the effects that happened, in order.
+    done: StdMutex<Vec<i64>>,
+    /// Where the store says that the partition stands.
+    next: StdMutex<i64>,
+    claims: StdMutex<u32>,
+    /// Effects of this record are refused for good.
+    refuses: Option<i64>,
+    /// So many steps fail because the store is away.
+    away: StdMutex<u32>,
+    sent: StdMutex<Vec<Outgoing>>,
+}
+
+impl Progress for World {
+    fn claim<'a>(
+        &'a self,
+        group: &'a Arc<str>,
+        wanted: &'a [Wanted],
+    ) -> Future<'a, Result<Vec<Claim>, Fault>> {
+        *self.claims.lock().unwrap() += 1;
+        let claim = |wanted: &Wanted| Claim {
+            group: Arc::clone(group),
+            partition: wanted.partition.clone(),
+            topic_id: wanted.topic_id,
+            epoch: i64::from(*self.claims.lock().unwrap()),
+            next: NextOffset(*self.next.lock().unwrap()),
+        };
+        let claims = wanted.iter().map(claim).collect();
+        Box::pin(async move { Ok(claims) })
+    }
+}
+
+struct Nothing;
+
+impl Encode for Nothing {
+    fn encode(&mut self, _: &Scope<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+        out.push(1);
+        Ok(())
+    }
+}
+
+impl BatchSink for World {
+    fn bind(&self) -> Future<'_, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn encoder(&self) -> Result<Box<dyn Encode>, Fault> {
+        Ok(Box::new(Nothing))
+    }
+
+    fn truth(&self) -> Option<&dyn Progress> {
+        Some(self)
+    }
+
+    fn apply<'a>(&'a self, step: Step<'a>) -> Future<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let mut away = self.away.lock().unwrap();
+            if *away > 0 {
+                *away -= 1;
+                return Err(Fault::unavailable("test", "the store is away").into());
+            }
+            let offsets: Vec<i64> = step.rows.map(|row| step.effects.offset(row).0).collect();
+            if self.refuses.is_some_and(|bad| offsets.contains(&bad)) {
+                return Err(Fault::poison("unique_violation", "a row is there already").into());
+            }
+            let mut next = self.next.lock().unwrap();
+            assert_eq!(step.from.0, *next, "a step begins where the store stands");
+            *next = step.to.0;
+            self.done.lock().unwrap().extend(offsets);
+            Ok(())
+        })
+    }
+}
+
+impl Schemas for World {
+    fn by_id(&self, _: u32) -> Future<'_, Result<Arc<SchemaText>, Fault>> {
+        let text = SchemaText { text: CONTRACT.to_owned(), references: Vec::new() };
+        Box::pin(async move { Ok(Arc::new(text)) })
+    }
+
+    fn latest<'a>(&'a self, _: &'a str) -> Future<'a, Result<Option<Registered>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn register<'a>(&'a self, _: &'a str, _: &'a SchemaText) -> Future<'a, Result<u32, Fault>> {
+        Box::pin(async { Ok(1) })
+    }
+}
+
+impl Admin for World {
+    fn topic<'a>(&'a self, _: &'a str) -> Future<'a, Result<Option<TopicInfo>, Fault>> {
+        Box::pin(async { Ok(Some(TopicInfo { id: TopicId(Uuid::nil()), partitions: 1 })) })
+    }
+
+    fn watermarks<'a>(
+        &'a self,
+        partitions: &'a [PartitionId],
+    ) -> Future<'a, Result<Vec<Watermarks>, Fault>> {
+        let all = Watermarks { start: NextOffset(0), end: NextOffset(1_000_000) };
+        Box::pin(async move { Ok(vec![all; partitions.len()]) })
+    }
+
+    fn committed<'a>(
+        &'a self,
+        _: &'a str,
+        partitions: &'a [PartitionId],
+    ) -> Future<'a, Result<Vec<Option<CommittedAt>>, Fault>> {
+        Box::pin(async move { Ok(vec![None; partitions.len()]) })
+    }
+
+    fn create_topic<'a>(&'a self, _: &'a str, _: i32, _: i32) -> Future<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Producer for World {
+    fn send(&self, records: Vec<Outgoing>) -> Future<'_, Vec<Result<Position, Fault>>> {
+        let answer = |out: &Outgoing| {
+            let partition = PartitionId::new(Arc::clone(&out.topic), out.partition.unwrap_or(0));
+            Ok(Position { partition, offset: Offset(0) })
+        };
+        let answers = records.iter().map(answer).collect();
+        self.sent.lock().unwrap().extend(records);
+        Box::pin(async move { answers })
+    }
+}
+
+/// A batch of owned records, the first at `first`.
+#[derive(Debug)]
+struct Made {
+    first: i64,
+    records: Vec<OwnedRecord>,
+}
+
+impl Batch for Made {
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn record(&self, index: usize) -> Record<'_> {
+        self.records[index].at(Offset(self.first + i64::try_from(index).unwrap()))
+    }
+
+    fn bytes(&self) -> usize {
+        (0..self.len()).map(|i| crate::pipeline::process::bytes_of(&self.record(i))).sum()
+    }
+}
+
+struct Rig {
+    world: Arc<World>,
+    feed: UnboundedSender<Feed>,
+    control: UnboundedSender<Control>,
+    words: UnboundedReceiver<Word>,
+    load: Arc<Load>,
+    topic: Arc<TopicView>,
+}
+
+impl Rig {
+    fn start(world: World) -> Self {
+        let world = Arc::new(world);
+        let text = SchemaText { text: CONTRACT.to_owned(), references: Vec::new() };
+        let pipeline = spec::parse(std::path::Path::new("test.yaml"), PIPELINE).unwrap();
+        let compiled = Arc::new(compile(&pipeline, &text).unwrap());
+        let sink: Arc<dyn BatchSink> = Arc::<World>::clone(&world) as _;
+        let key = pipeline.source.key_type;
+        let factory = Arc::new(Factory::new(compiled, Arc::clone(&sink), Tombstone::Reject, key));
+        let partition = PartitionId::new("tpch.orders", 0);
+        let board = Board::new().unwrap();
+        let topic = board.pipeline("p", "g").topic("tpch.orders");
+        let (feed, fed) = unbounded_channel();
+        let (control, orders) = unbounded_channel();
+        let (say, words) = unbounded_channel();
+        let load = Arc::new(Load::new(Arc::default()));
+        let wiring = Wiring {
+            feed: fed,
+            control: orders,
+            words: say,
+            load: Arc::clone(&load),
+            full: Arc::default(),
+            view: topic.assign(0),
+            topic: Arc::clone(&topic),
+        };
+        let shared = Shared {
+            sink,
+            committed: Arc::<World>::clone(&world) as _,
+            claimer: Claimer { group: Arc::from("g"), admin: Arc::<World>::clone(&world) as _ },
+            schemas: Arc::<World>::clone(&world) as _,
+            board,
+            limits: Limits { rows: 10, bytes: 1 << 20, every: Duration::from_millis(5) },
+            timeout: Duration::from_secs(10),
+            policy: Policy {
+                attempts: 3,
+                every: Duration::from_millis(10),
+                then: crate::engine::retry::Then::Stop,
+            },
+            stop_after: StopAfter { consecutive: 3, ratio: 1.0, of: 1000 },
+            dead_letter_topics: BTreeMap::from([("tpch.orders".to_owned(), Arc::from("dead"))]),
+            producer: Arc::<World>::clone(&world) as _,
+            letters: Notify::new(),
+            letters_wait: AtomicBool::new(false),
+            letters_why: Mutex::default(),
+        };
+        let processor = factory.processor(&partition).unwrap();
+        let task = Task::new(Arc::new(shared), partition, None, processor, wiring);
+        tokio::spawn(task.run());
+        Self { world, feed, control, words, load, topic }
+    }
+
+    /// Delivers records from `first` on, as the poll thread does.
+    fn deliver(&self, first: i64, records: Vec<OwnedRecord>) {
+        let batch = Made { first, records };
+        self.load.add(batch.len(), batch.bytes());
+        self.topic.ledger.consumed(batch.len() as u64);
+        self.feed.send(Feed::Batch(Box::new(batch))).unwrap();
+    }
+
+    /// Hears the task ask for its start, and starts it there.
+    async fn begin(&mut self) -> NextOffset {
+        loop {
+            if let Word::Start(claim) = self.words.recv().await.unwrap() {
+                self.feed.send(Feed::Start(claim.next)).unwrap();
+                return claim.next;
+            }
+        }
+    }
+
+    async fn until_done(&self, effects: usize) {
+        while self.world.done.lock().unwrap().len() < effects {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn drain(mut self) -> (Arc<World>, Option<NextOffset>) {
+        self.control.send(Control::Drain).unwrap();
+        let committed = loop {
+            if let Word::Gone(_, commit) = self.words.recv().await.unwrap() {
+                break commit.map(|(_, next)| next);
+            }
+        };
+        self.words.close();
+        while self.words.recv().await.is_some() {}
+        let counts = self.topic.ledger.counts();
+        assert_eq!(counts.in_flight, 0, "{counts:?}");
+        assert_eq!(self.load.now(), crate::engine::flow::Load::default());
+        (self.world, committed)
+    }
+}
+
+fn orders(count: usize) -> Vec<OwnedRecord> {
+    let mut orders = Orders::new(0.001, 1).unwrap();
+    (0..count).map(|_| orders.next_record().unwrap().unwrap()).collect()
+}
+
+fn offsets(range: std::ops::Range<i64>) -> Vec<i64> {
+    range.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_before_the_start_is_given_back_and_not_worked() {
+    let mut rig = Rig::start(World { next: StdMutex::new(5), ..World::default() });
+    rig.deliver(40, orders(3));
+    assert_eq!(rig.begin().await, NextOffset(5));
+    rig.deliver(5, orders(7));
+    rig.until_done(7).await;
+    let topic = Arc::clone(&rig.topic);
+    let (world, committed) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), offsets(5..12));
+    assert_eq!(committed, Some(NextOffset(12)));
+    assert_eq!(topic.ledger.counts().given_back, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_comes_again_makes_it_claim_again_instead_of_losing_its_tail() {
+    let mut rig = Rig::start(World::default());
+    rig.begin().await;
+    rig.deliver(0, orders(10));
+    rig.until_done(10).await;
+    rig.deliver(8, orders(10));
+    assert_eq!(rig.begin().await, NextOffset(10));
+    rig.deliver(10, orders(5));
+    rig.until_done(15).await;
+    let (world, _) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), offsets(0..15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_is_buried_alone_with_its_bytes() {
+    let mut rig = Rig::start(World { refuses: Some(3), ..World::default() });
+    rig.begin().await;
+    let records = orders(10);
+    rig.deliver(0, records.clone());
+    rig.until_done(9).await;
+    let topic = Arc::clone(&rig.topic);
+    let (world, committed) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(committed, Some(NextOffset(10)));
+    let sent = world.sent.lock().unwrap();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((&sent[0].record.key, &sent[0].record.value), (&records[3].key, &records[3].value));
+    assert_eq!(topic.ledger.counts().settled.dead_lettered["unique_violation"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn undecodable_records_are_buried_until_they_are_too_many_in_a_row() {
+    let mut rig = Rig::start(World::default());
+    rig.begin().await;
+    let mut records = orders(8);
+    for bad in [1, 4, 5, 6] {
+        records[bad].value = Some(vec![0, 0, 0, 0, 1, 0xff]);
+    }
+    rig.deliver(0, records);
+    let halted = loop {
+        if let Word::Halt(position, _) = rig.words.recv().await.unwrap() {
+            break position.unwrap().offset;
+        }
+    };
+    assert_eq!(halted, Offset(6), "the third in a row");
+    let (world, committed) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), [0, 2, 3]);
+    assert_eq!(committed, Some(NextOffset(6)));
+    assert_eq!(world.sent.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_store_only_takes_time() {
+    let mut rig = Rig::start(World { away: StdMutex::new(20), ..World::default() });
+    rig.begin().await;
+    rig.deliver(0, orders(25));
+    rig.until_done(25).await;
+    let (world, _) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), offsets(0..25));
+    assert!(world.sent.lock().unwrap().is_empty());
+}
