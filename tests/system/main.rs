@@ -1,0 +1,33 @@
+//! The system from outside: the built binary against real Kafka, a real registry and real PostgreSQL, judged by SQL and by
+//! Kafka's own tools.
+//!
+//! `make test` starts the services and runs these; `make faults` runs the long ones, which are ignored otherwise;
+//! `make tpch` runs the whole of TPC-H.
+
+// `cfg(test)` is always on here; it tells clippy that helpers may panic as tests may.
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod plain;
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod halt;
+#[cfg(test)]
+mod line;
+#[cfg(test)]
+mod observe;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod services;
+#[cfg(test)]
+mod start;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod tpch;

@@ -1,0 +1,33 @@
+//! What the tests stand on: services, processes, oracles. Nothing in here uses the crate under test, but for
+//! `bad`: what it makes is checked against the codec.
+
+mod bad;
+mod closed;
+mod evict;
+mod fresh;
+mod gate;
+mod http;
+mod kafka;
+mod lock;
+mod metrics;
+mod ordermill;
+mod postgres;
+mod process;
+mod registry;
+mod service;
+mod shell;
+mod wait;
+
+pub(crate) use closed::Closed;
+pub(crate) use fresh::fresh;
+pub(crate) use gate::Gate;
+pub(crate) use kafka::{GroupOffset, Kafka};
+pub(crate) use lock::Lock;
+pub(crate) use metrics::Metrics;
+pub(crate) use ordermill::Ordermill;
+pub(crate) use postgres::Postgres;
+pub(crate) use process::Process;
+pub(crate) use registry::Registry;
+pub(crate) use service::{Private, Services};
+pub(crate) use shell::output;
+pub(crate) use wait::{holds_within, wait_until};
