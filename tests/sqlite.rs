@@ -16,7 +16,8 @@ use bumpalo::Bump;
 use ordermill::database::{Conflict, Database, Settings, SqliteSettings};
 use ordermill::port::{BatchSink, Claim, Progress, Refusal, Step, Wanted};
 use ordermill::record::{
-    Class, Effects, End, Fault, NextOffset, Offset, PartitionId, Scope, TopicId, Type, Value,
+    Class, Effects, End, Fault, NextOffset, Offset, OwnedRecord, PartitionId, Scope, TopicId, Type,
+    Value,
 };
 use ordermill::sink::sql::{Column, Insert, Options, Slot};
 use rusqlite::Connection;
@@ -100,7 +101,11 @@ fn encode(sink: &Insert, rows: &[Vec<Value<'_>>]) -> Result<Effects, End> {
     let bump = Bump::new();
     let mut effects = Effects::default();
     for (i, row) in rows.iter().enumerate() {
-        encoder.encode(&Scope::of(row, &bump), effects.buffer())?;
+        encoder.encode(
+            &Scope::of(row, &bump),
+            &OwnedRecord::default().at(Offset(0)),
+            effects.buffer(),
+        )?;
         effects.finish(Offset(i as i64));
     }
     Ok(effects)

@@ -12,7 +12,7 @@ use ordermill::pipeline::runner::{self, Ended};
 use ordermill::pipeline::spec;
 use ordermill::pipeline::world::World;
 use ordermill::port::{BatchSink, Encode, Future, Progress, Refusal, Step};
-use ordermill::record::{End, Fault, Scope};
+use ordermill::record::{End, Fault, Record, Scope};
 use ordermill::registry::contracts::Contracts;
 use ordermill::registry::{Client, Settings};
 use tokio_util::sync::CancellationToken;
@@ -128,7 +128,7 @@ struct Encoder {
 }
 
 impl Encode for Encoder {
-    fn encode(&mut self, scope: &Scope<'_>, _: &mut Vec<u8>) -> Result<(), End> {
+    fn encode(&mut self, scope: &Scope<'_>, _: &Record<'_>, _: &mut Vec<u8>) -> Result<(), End> {
         if !self.begun {
             self.begun = true;
             self.nothing.first.get_or_init(Moment::now);

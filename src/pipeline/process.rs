@@ -163,7 +163,7 @@ impl Processor {
     fn one(&mut self, record: &Record<'_>, chunk: &mut Chunk) -> Result<(), Unread> {
         let (encoder, effects) = (&mut self.encoder, &mut chunk.effects);
         self.reader.read(record, &mut |scope| {
-            encoder.encode(scope, effects.buffer())?;
+            encoder.encode(scope, record, effects.buffer())?;
             effects.finish(record.offset);
             Ok(())
         })

@@ -5,6 +5,7 @@
 
 mod admin;
 mod intake;
+mod keyed;
 mod outbox;
 mod producer;
 mod progress;
@@ -13,6 +14,7 @@ mod sink;
 
 pub use admin::{Admin, CommittedAt, TopicInfo, Watermarks};
 pub use intake::{Batch, Command, Commit, Intake, Room, StartAt, Trouble};
+pub use keyed::KeyedSink;
 pub use outbox::Outbox;
 pub use producer::{Outgoing, Producer};
 pub use progress::{Claim, Progress, Wanted};

@@ -3,19 +3,24 @@
 use std::ops::Range;
 
 use super::{Claim, Future, Outbox, Progress};
-use crate::record::{DeadLetter, Effects, End, Fault, NextOffset, Scope};
+use crate::record::{DeadLetter, Effects, End, Fault, NextOffset, Record, Scope};
 
 /// Makes the effect of one event: pure, synchronous, while the record's bytes are still borrowed.
 ///
 /// One per partition task, so it may keep scratch space.
 pub trait Encode: Send {
-    /// Appends the effect of this event to `out`, in the sink's own form. On an error what was appended
-    /// is cut off again by the caller.
+    /// Appends the effect of this event to `out`, in the sink's own form. `record` is the one that the event
+    /// comes from, as the broker has it. On an error what was appended is cut off again by the caller.
     ///
     /// # Errors
     /// [`End::Fault`] with class `Poison` when the value can never be an effect: out of the column's
     /// range, null where none may be.
-    fn encode(&mut self, scope: &Scope<'_>, out: &mut Vec<u8>) -> Result<(), End>;
+    fn encode(
+        &mut self,
+        scope: &Scope<'_>,
+        record: &Record<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End>;
 }
 
 /// One step of a partition: everything in `[from, to)`, all or nothing.

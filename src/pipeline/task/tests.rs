@@ -55,7 +55,7 @@ impl Progress for World {
 struct Nothing;
 
 impl Encode for Nothing {
-    fn encode(&mut self, _: &Scope<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    fn encode(&mut self, _: &Scope<'_>, _: &Record<'_>, out: &mut Vec<u8>) -> Result<(), End> {
         out.push(1);
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::plan::Field;
 use super::{json, numeric};
 use crate::database::{PostgresType, SqlType};
 use crate::port::Encode;
-use crate::record::{End, Scope, Value};
+use crate::record::{End, Record, Scope, Value};
 
 /// From 1970-01-01 to 2000-01-01, from where PostgreSQL counts.
 const EPOCH_DAYS: i32 = 10_957;
@@ -33,7 +33,7 @@ const DOUBLE_INT_MAX: u64 = 1 << 53;
 pub(super) struct Encoder(pub(super) Arc<[Field]>);
 
 impl Encode for Encoder {
-    fn encode(&mut self, scope: &Scope<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    fn encode(&mut self, scope: &Scope<'_>, _: &Record<'_>, out: &mut Vec<u8>) -> Result<(), End> {
         for field in &*self.0 {
             let value = field.source.value(scope)?;
             put(field, value, out)?;

@@ -20,7 +20,7 @@ use super::plan::Field;
 use super::postgres::whole_of;
 use crate::database::{Affinity, Cell, SqlType};
 use crate::port::Encode;
-use crate::record::{End, Scope, Value};
+use crate::record::{End, Record, Scope, Value};
 
 /// Writes rows for one partition task.
 pub(super) struct Encoder {
@@ -88,7 +88,7 @@ fn written<'a>(space: &'a mut Vec<u8>, text: std::fmt::Arguments<'_>) -> Cell<'a
 }
 
 impl Encode for Encoder {
-    fn encode(&mut self, scope: &Scope<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    fn encode(&mut self, scope: &Scope<'_>, _: &Record<'_>, out: &mut Vec<u8>) -> Result<(), End> {
         for i in 0..self.fields.len() {
             let value = self.fields[i].source.value(scope)?;
             self.put(i, value, out)?;
