@@ -6,6 +6,7 @@
 pub mod breaker;
 pub mod flow;
 pub mod lag;
+pub mod lanes;
 pub mod offsets;
 pub mod part;
 pub mod partition;

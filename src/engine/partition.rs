@@ -40,6 +40,8 @@ pub enum Input<'a> {
     Bad(Offset, &'a Fault),
     /// The record of this part is a dead letter now: the part goes on without its effects.
     Buried(Part),
+    /// Everything below is settled without a step: its records were worked one by one.
+    Advanced(NextOffset),
     /// The time that was asked for has come.
     Tick,
     /// Stop intake, finish what has begun, say farewell.
@@ -59,7 +61,8 @@ pub enum Command {
     Apply(Part),
     /// This part is settled and the watermark stands behind it.
     Settle(Part),
-    /// The one record that causes effects in this part can never succeed. Answer with `Buried` or `Bad`.
+    /// The one record that causes effects in this part can never succeed, or its attempts are spent and it
+    /// shall not halt the pipeline. Answer with `Buried` or `Bad`.
     Bury(Part, Offset, Fault),
     /// Send `Tick` at this time.
     Wake(Now),
@@ -150,6 +153,7 @@ impl Partition {
             Input::Failed(fault) => self.failed(fault, effects, now),
             Input::Bad(offset, fault) => self.halt(Some(*offset), (*fault).clone()),
             Input::Buried(part) => self.buried(part.clone()),
+            Input::Advanced(next) => self.advanced(*next),
             Input::Tick => self.tick(now),
             Input::Drain => self.drain(),
             Input::Lost => self.leave(false),
@@ -273,6 +277,13 @@ impl Partition {
         self.apply(part)
     }
 
+    fn advanced(&mut self, next: NextOffset) -> Vec<Command> {
+        if matches!(self.life, Life::Running | Life::Draining) {
+            self.watermark = Some(next);
+        }
+        Vec::new()
+    }
+
     fn attempt_failed(
         &mut self,
         part: Part,
@@ -283,7 +294,13 @@ impl Partition {
         self.failed_attempts += 1;
         match self.policy.after(self.failed_attempts, now) {
             Verdict::Again(at) => self.wait(part, at),
-            Verdict::Spent(Then::Stop) => self.halt(part.only_record(effects), fault.clone()),
+            Verdict::Spent(then) => match (then, part.only_record(effects)) {
+                (Then::DeadLetter, Some(offset)) => {
+                    vec![Command::Bury(part, offset, fault.clone())]
+                }
+                // A step without effects that fails is no record's fault.
+                (Then::DeadLetter | Then::Stop, at) => self.halt(at, fault.clone()),
+            },
         }
     }
 

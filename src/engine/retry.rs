@@ -9,6 +9,8 @@ use super::Now;
 pub enum Then {
     /// The pipeline halts at it.
     Stop,
+    /// It goes to the dead-letter topic.
+    DeadLetter,
 }
 
 /// The policy of a pipeline.

@@ -124,7 +124,14 @@ fn shared(pipeline: &spec::Pipeline, world: &World, built: &Built) -> Shared {
         letters_wait: AtomicBool::new(false),
         letters_why: Mutex::default(),
         timeout: pipeline.sink.timeout(),
-        policy: Policy { attempts: retry.attempts, every: retry.every, then: Then::Stop },
+        policy: Policy {
+            attempts: retry.attempts,
+            every: retry.every,
+            then: match retry.then {
+                spec::Then::Stop => Then::Stop,
+                spec::Then::DeadLetter => Then::DeadLetter,
+            },
+        },
     }
 }
 

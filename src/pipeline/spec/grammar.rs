@@ -289,7 +289,7 @@ pub static BATCH: Fields = Fields::of(&[
 pub static RETRY: Fields = Fields::of(&[
     Key::new("attempts", Is::One(Scalar::Count(1, 1000)), "tries in all; an outage of what the sink needs is never counted as one").default("3"),
     Key::new("every", Is::One(Scalar::Duration(1, DAY_MS)), "the time between two tries").default("5s"),
-    Key::new("then", Is::Word(&[Word::now("stop"), Word::not_yet("dead_letter"), Word::later("park")]), "what happens after the last try: `stop` halts the pipeline with the record's position and the reason").default("stop"),
+    Key::new("then", Is::Word(&[Word::now("stop"), Word::now("dead_letter"), Word::later("park")]), "what happens after the last try: `stop` halts the pipeline with the record's position and the reason, `dead_letter` sends the record to the dead-letter topic and goes on").default("stop"),
     Key::later("backoff", "times that grow from try to try"),
 ]);
 
