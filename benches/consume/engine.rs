@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ordermill::kafka;
 use ordermill::observe::Board;
 use ordermill::pipeline::build::MakeSink;
+use ordermill::pipeline::effect::Effect;
 use ordermill::pipeline::runner::{self, Ended};
 use ordermill::pipeline::spec;
 use ordermill::pipeline::world::World;
@@ -69,7 +70,7 @@ async fn drive(topic: &Topic) -> (Ended, Arc<Nothing>, Arc<Board>) {
     let given = Arc::clone(&nothing);
     let make: Box<MakeSink> = Box::new(move |compiled| {
         assert_eq!(compiled.columns[0].0, "order_id");
-        Ok(Arc::new(Sink(Arc::clone(&given))))
+        Ok(Effect::Batch(Arc::new(Sink(Arc::clone(&given)))))
     });
     let ended = runner::run_with(Arc::new(pipeline), Arc::new(world), &*make, stop).await;
     (ended, nothing, board)

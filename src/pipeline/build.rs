@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::compile::{Compiled, compile};
+use super::effect::Effect;
+use super::order::Order;
 use super::process::Factory;
 use super::reader::Tombstone;
 use super::spec;
 use super::world::World;
 use crate::database::Conflict;
-use crate::port::{BatchSink, SchemaText};
+use crate::port::SchemaText;
 use crate::record::Fault;
 use crate::sink::sql;
 
@@ -18,29 +20,19 @@ pub struct Built {
     /// Makes the synchronous half of each task.
     pub factory: Arc<Factory>,
     /// The effect.
-    pub sink: Sink,
+    pub sink: Effect,
     /// How much goes into one step.
     pub batch: spec::Batch,
 }
 
-/// A sink by its trait.
-#[derive(Clone)]
-pub struct Sink(pub Arc<dyn BatchSink>);
-
-impl std::fmt::Debug for Sink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("sink")
-    }
-}
-
 /// Makes the effect of a pipeline whose file is compiled. Asked at every try to start, so it makes and does
-/// not connect: that is what [`BatchSink::bind`] is for.
+/// not connect: that is what [`Effect::bind`] is for.
 ///
 /// What the file says of its sink is in the compiled columns: names, types and where their values come from.
 ///
 /// # Errors
 /// `Fatal`: there can be no such sink for this file.
-pub type MakeSink = dyn Fn(&Compiled) -> Result<Arc<dyn BatchSink>, Fault> + Send + Sync;
+pub type MakeSink = dyn Fn(&Compiled) -> Result<Effect, Fault> + Send + Sync;
 
 /// Builds a pipeline around the sink that `make` gives.
 ///
@@ -51,14 +43,17 @@ pub fn build(
     schema: &SchemaText,
     make: &MakeSink,
 ) -> Result<Built, Fault> {
-    let compiled =
+    let mut compiled =
         compile(pipeline, schema).map_err(|p| Fault::fatal("pipeline_file", p.to_string()))?;
     let sink = make(&compiled)?;
+    if matches!(sink, Effect::Batch(_)) {
+        compiled.order = Order::Partition;
+    }
     let batch = sql(pipeline)?.batch;
     let tombstone = Tombstone::of(&pipeline.source);
     let key_type = pipeline.source.key_type;
-    let factory = Factory::new(Arc::new(compiled), Arc::clone(&sink), tombstone, key_type);
-    Ok(Built { factory: Arc::new(factory), sink: Sink(sink), batch })
+    let factory = Factory::new(Arc::new(compiled), sink.clone(), tombstone, key_type);
+    Ok(Built { factory: Arc::new(factory), sink, batch })
 }
 
 /// The sink that the file names, over the world's clients.
@@ -69,7 +64,7 @@ pub fn named_sink(
     pipeline: &spec::Pipeline,
     compiled: &Compiled,
     world: &World,
-) -> Result<Arc<dyn BatchSink>, Fault> {
+) -> Result<Effect, Fault> {
     let sql = sql(pipeline)?;
     let spec::Statement::Insert(insert) = &sql.statement else {
         return Err(Fault::fatal("not_yet", "execute is not built yet"));
@@ -88,7 +83,7 @@ pub fn named_sink(
             }
         },
     };
-    Ok(Arc::new(sql::Insert::new(Arc::clone(database), options)))
+    Ok(Effect::Batch(Arc::new(sql::Insert::new(Arc::clone(database), options))))
 }
 
 fn sql(pipeline: &spec::Pipeline) -> Result<&spec::Sql, Fault> {

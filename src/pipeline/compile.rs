@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::order::Order;
 use super::spec::{self, Problem, Problems, Text};
 use crate::codec::Schema;
 use crate::expr::{self, Env, Program, Source};
@@ -31,6 +32,8 @@ pub struct Compiled {
     pub columns: Vec<(String, Arc<dyn Column>)>,
     /// The event's id, where the file says one.
     pub id: Option<Arc<Program>>,
+    /// What keeps the order of records in lanes.
+    pub order: Order,
 }
 
 impl fmt::Debug for Compiled {
@@ -53,6 +56,7 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let env = Env::new(Arc::clone(&full), key.clone());
     let mut problems = Problems::default();
     let id = pipeline.id.as_ref().and_then(|id| program(file, id, &env, &mut problems));
+    let key_program = pipeline.key.as_ref().and_then(|key| program(file, key, &env, &mut problems));
     let checked = match stage::build(&options, &full, &key) {
         Ok(chain) => chain,
         Err(errors) => {
@@ -78,6 +82,10 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
         names.extend(id.names());
         names.remove(&Name::Id);
     }
+    if let Some(key) = &key_program {
+        uses = uses.union(key.uses().clone());
+        names.extend(key.names());
+    }
     let broken = |what: String| Problems::from(Problem::new(file, spec::Place::WHOLE, what));
     let shape = reader.projected(&uses).map_err(|e| broken(e.to_string()))?;
     let shape = Arc::new(shape);
@@ -85,8 +93,14 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let env = Env::new(shape, key);
     let after = env.with_event(Arc::clone(chain.output()));
     let id = pipeline.id.as_ref().and_then(|id| program(file, id, &env, &mut problems));
+    let order = match &pipeline.key {
+        Some(text) => program(file, text, &env, &mut problems).map(Order::Expression),
+        None => Some(Order::Key),
+    };
+    let order = order.unwrap_or_default();
     let columns = Sources::check(file, wanted, &after, &mut problems).columns;
-    problems.or(Compiled { reader, uses, names: names.into_iter().collect(), chain, columns, id })
+    let names = names.into_iter().collect();
+    problems.or(Compiled { reader, uses, names, chain, columns, id, order })
 }
 
 fn parse(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Schema, Problems> {

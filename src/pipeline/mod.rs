@@ -12,6 +12,10 @@ pub mod compile;
 
 pub mod world;
 
+pub mod effect;
+
+pub mod order;
+
 pub mod build;
 
 pub mod marker;

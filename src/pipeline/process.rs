@@ -8,12 +8,14 @@ use tokio::time::Instant;
 
 use super::chunk::Chunk;
 use super::compile::Compiled;
+use super::effect::Effect;
 use super::reader::{Known, Reader, Tombstone, Unread};
 use super::spec::KeyType;
 use super::task::Limits;
 use crate::codec::{Plan, Schema};
-use crate::port::{Batch, BatchSink, Claim, Encode, SchemaText};
-use crate::record::{End, Fault, Offset, PartitionId, Reason, Record};
+use crate::engine::lanes::Lane;
+use crate::port::{Batch, Claim, Encode, SchemaText};
+use crate::record::{Effects, End, Fault, Offset, PartitionId, Reason, Record};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub enum Processed {
 /// Everything that is the same for all partitions of a pipeline.
 pub struct Factory {
     compiled: Arc<Compiled>,
-    sink: Arc<dyn BatchSink>,
+    sink: Effect,
     tombstone: Tombstone,
     key_type: KeyType,
     plans: Mutex<HashMap<u32, Known>>,
@@ -49,7 +51,7 @@ impl Factory {
     /// A factory over a compiled pipeline and its sink.
     pub fn new(
         compiled: Arc<Compiled>,
-        sink: Arc<dyn BatchSink>,
+        sink: Effect,
         tombstone: Tombstone,
         key_type: KeyType,
     ) -> Self {
@@ -134,7 +136,7 @@ impl Processor {
             }
             let record = batch.record(*at);
             let rows = chunk.effects.len();
-            let dropped = match self.one(&record, chunk) {
+            let dropped = match self.one(&record, &mut chunk.effects) {
                 Ok(()) => None,
                 Err(unread) => {
                     chunk.effects.undo(rows);
@@ -160,8 +162,21 @@ impl Processor {
         Processed::All
     }
 
-    fn one(&mut self, record: &Record<'_>, chunk: &mut Chunk) -> Result<(), Unread> {
-        let (encoder, effects) = (&mut self.encoder, &mut chunk.effects);
+    /// Reads one record for the lanes: its effects, and what keeps its order.
+    ///
+    /// # Errors
+    /// See [`Unread`].
+    pub fn single(
+        &mut self,
+        record: &Record<'_>,
+        effects: &mut Effects,
+    ) -> Result<Option<Lane>, Unread> {
+        self.one(record, effects)?;
+        Ok(self.reader.lane())
+    }
+
+    fn one(&mut self, record: &Record<'_>, effects: &mut Effects) -> Result<(), Unread> {
+        let encoder = &mut self.encoder;
         self.reader.read(record, &mut |scope| {
             encoder.encode(scope, record, effects.buffer())?;
             effects.finish(record.offset);

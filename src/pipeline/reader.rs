@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::compile::Compiled;
 use super::spec::{self, KeyType};
 use crate::codec::{Plan, frame};
+use crate::engine::lanes::Lane;
 use crate::record::{End, Fault, Name, PartitionId, Reason, Record, Scope, TopicId, Type, Value};
 use crate::stage::Chain;
 
@@ -72,6 +73,7 @@ pub struct Reader {
     bump: Bump,
     plans: Plans,
     place: Place,
+    lane: Option<Lane>,
 }
 
 /// The plans of the schemas that were met.
@@ -109,6 +111,7 @@ impl Reader {
                 partition: partition.partition,
                 id: None,
             },
+            lane: None,
         }
     }
 
@@ -124,6 +127,11 @@ impl Reader {
         self.plans.known.insert(id, known);
     }
 
+    /// What keeps the order of the record that was read last.
+    pub fn lane(&self) -> Option<Lane> {
+        self.lane
+    }
+
     /// Reads one record; `out` gets what the stages leave of it. On an end what `out` got before belongs to
     /// a record that did not pass: forget it.
     ///
@@ -134,7 +142,7 @@ impl Reader {
         record: &Record<'_>,
         out: &mut dyn FnMut(&Scope<'_>) -> Result<(), End>,
     ) -> Result<(), Unread> {
-        let Self { compiled, tombstone, key_type, chain, bump, plans, place } = self;
+        let Self { compiled, tombstone, key_type, chain, bump, plans, place, lane } = self;
         let (id, body) = framed(record, *tombstone).map_err(Unread::Ended)?;
         let plan = plans.of(id)?;
         let end = plan.decode(body, bump).map_err(|e| poison(&e)).and_then(|fields| {
@@ -147,6 +155,7 @@ impl Reader {
                     End::Fault(Fault::poison("expression", format!("id `{}`: {error}", id.text())))
                 })?;
             }
+            *lane = compiled.order.lane(record, &scope)?;
             chain.run(scope, &mut |scope| out(scope)).map(|_children| ())
         });
         bump.reset();

@@ -3,12 +3,13 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, MakeSink, build, named_sink};
 use super::claim::{Claimer, CommittedOffsets};
+use super::effect::Effect;
 use super::group::{self, Group, door};
 use super::spec;
 use super::task::{Limits, Shared};
@@ -95,7 +96,11 @@ fn unfit(view: &PipelineView, fault: Fault) -> Ended {
 fn shared(pipeline: &spec::Pipeline, world: &World, built: &Built) -> Shared {
     let retry = pipeline.retry;
     Shared {
-        sink: Arc::clone(&built.sink.0),
+        sink: built.sink.clone(),
+        permits: Arc::new(Semaphore::new(match &built.sink {
+            Effect::Batch(_) => 0,
+            Effect::Keyed(keyed) => keyed.in_flight,
+        })),
         committed: Arc::new(CommittedOffsets(Arc::clone(&world.admin))),
         claimer: Claimer {
             group: Arc::from(pipeline.source.group.as_str()),
@@ -183,7 +188,7 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
     }
     let reader = reader_schema(pipeline, world).await?;
     let built = build(pipeline, &reader, sink)?;
-    built.sink.0.bind().await?;
+    built.sink.bind().await?;
     Ok(built)
 }
 

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const POLICY: Policy = Policy { attempts: 3, every: Duration::from_secs(5), then: Then::DeadLetter };
+const POLICY: Policy =
+    Policy { attempts: 3, every: Duration::from_secs(5), then: Then::DeadLetter };
 const SECOND: Now = Duration::from_secs(1);
 
 fn lanes(keys: &[Option<Lane>]) -> Lanes {

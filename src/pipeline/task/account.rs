@@ -24,6 +24,9 @@ impl Task {
         let (taken, taken_bytes) = self.taken_of_head();
         records += queued - taken + self.building.records;
         bytes += queued_bytes - taken_bytes + self.building.bytes;
+        let (in_lanes, in_lanes_bytes) = self.forget_lanes();
+        records += in_lanes;
+        bytes += in_lanes_bytes;
         self.queue.clear();
         self.kept.clear();
         self.at = 0;
@@ -71,7 +74,8 @@ impl Task {
     }
 
     pub(super) fn show(&self) {
-        let first = self.begun.as_ref().map(|b| b.chunk.oldest).or_else(|| {
+        let in_lanes = self.lanes.as_ref().and_then(super::lanes::Work::oldest);
+        let first = self.begun.as_ref().map(|b| b.chunk.oldest).or(in_lanes).or_else(|| {
             if self.building.is_empty() {
                 self.queue.front().map(|b| b.record(self.at.min(b.len() - 1)).timestamp)
             } else {

@@ -12,18 +12,20 @@
 mod account;
 mod claim;
 mod intake;
+mod lanes;
 mod step;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Duration, Instant};
 
 use super::chunk::{Begun, Chunk};
 use super::claim::Claimer;
+use super::effect::Effect;
 use super::load::Load;
 use super::process::Processor;
 use crate::engine::offsets::Tracker;
@@ -32,9 +34,7 @@ use crate::engine::retry::Policy;
 use crate::engine::stop::{Counter, StopAfter};
 use crate::engine::{Now, breaker::Breaker};
 use crate::observe::{Board, PartitionView, TopicView};
-use crate::port::{
-    self, Batch, BatchSink, Claim, Future, Producer, Progress, Refusal, SchemaText, Schemas,
-};
+use crate::port::{self, Batch, Claim, Future, Producer, Progress, Refusal, SchemaText, Schemas};
 use crate::record::{Fault, NextOffset, Offset, PartitionId, Position};
 
 /// What the poll thread feeds a task with.
@@ -84,7 +84,9 @@ pub struct Limits {
 /// What all tasks of a pipeline share.
 pub struct Shared {
     /// Where effects go.
-    pub sink: Arc<dyn BatchSink>,
+    pub sink: Effect,
+    /// How many effects of a keyed sink may be under way.
+    pub permits: Arc<Semaphore>,
     /// The truth, where the sink has none of its own.
     pub committed: Arc<dyn Progress>,
     /// How partitions are claimed.
@@ -182,6 +184,10 @@ pub struct Task {
     receipts: VecDeque<crate::engine::offsets::Receipt>,
     building: Chunk,
     begun: Option<Begun>,
+    /// The records of a keyed sink; the chunks are a batch sink's.
+    lanes: Option<lanes::Work>,
+    /// Was a record of the lanes settled and not told yet?
+    settled: bool,
     /// A record that ended badly, right behind the chunk being built.
     bad: Option<(Offset, Fault)>,
     schemas: Breaker,
@@ -212,6 +218,10 @@ impl Task {
         let (machine, first) = Partition::new(shared.policy);
         let shared_stop = shared.stop_after;
         let dead_letters = shared.dead_letter_topic(&partition.topic);
+        let lanes = match &shared.sink {
+            Effect::Batch(_) => None,
+            Effect::Keyed(keyed) => Some(lanes::Work::new(keyed, &shared.permits, shared.policy)),
+        };
         let mut this = Self {
             shared,
             partition,
@@ -231,6 +241,8 @@ impl Task {
             receipts: VecDeque::new(),
             building: Chunk::new(NextOffset(0)),
             begun: None,
+            lanes,
+            settled: false,
             bad: None,
             schemas: Breaker::default(),
             ask_at: None,
@@ -250,8 +262,14 @@ impl Task {
     /// Runs until the partition is given up.
     pub async fn run(mut self) {
         while !self.gone {
-            self.fill();
-            self.offer();
+            if self.lanes.is_some() {
+                self.fill_lanes();
+                self.start_lanes();
+                self.advance();
+            } else {
+                self.fill();
+                self.offer();
+            }
             if self.gone {
                 break;
             }
@@ -269,10 +287,12 @@ impl Task {
         tokio::select! {
             biased;
             Some(control) = self.wiring.control.recv() => match control {
+                Control::Drain if self.lanes.is_some() => self.drain_lanes(),
                 Control::Drain => self.tell(&Input::Drain),
                 Control::Lost => self.tell(&Input::Lost),
             },
             outcome = pending_or(self.applying.as_mut().map(|(step, _)| step)) => self.applied(outcome),
+            ended = next_of(self.lanes.as_mut()) => self.lanes_ended(ended),
             outcome = pending_or(self.claiming.as_mut()) => {
                 self.claiming = None;
                 match outcome {
@@ -338,6 +358,14 @@ impl Task {
 async fn pending_or<T>(future: Option<&mut port::Future<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What ends next in the lanes, if there are lanes; else never ends.
+async fn next_of(lanes: Option<&mut lanes::Work>) -> lanes::Ended {
+    match lanes {
+        Some(lanes) => lanes.next().await,
         None => std::future::pending().await,
     }
 }

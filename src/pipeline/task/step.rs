@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{Task, Word};
 use crate::engine::part::Part;
 use crate::engine::partition::{Command, Input};
+use crate::pipeline::effect::Effect;
 use crate::port::{Outgoing, Producer, Refusal, Step};
 use crate::record::{Class, DeadLetter, Effects, Fault, Offset, Position};
 
@@ -50,7 +51,8 @@ impl Task {
 
     pub(super) fn apply(&mut self, part: &Part) {
         let (Some(begun), Some(claim)) = (&self.begun, &self.claim) else { return };
-        let (sink, claim) = (Arc::clone(&self.shared.sink), Arc::clone(claim));
+        let Effect::Batch(sink) = &self.shared.sink else { return };
+        let (sink, claim) = (Arc::clone(sink), Arc::clone(claim));
         let (chunk, part) = (Arc::clone(&begun.chunk), part.clone());
         let letters: Vec<DeadLetter> = begun.letters(&part).cloned().collect();
         let (producer, limit) = (Arc::clone(&self.shared.producer), self.shared.timeout);
@@ -152,6 +154,11 @@ impl Task {
         if !tally.dead_lettered.is_empty() {
             self.shared.letters.notify_one();
         }
+        self.tell_room();
+    }
+
+    /// The poll thread looks at the window again, if it was full.
+    pub(super) fn tell_room(&self) {
         if self.wiring.full.load(Ordering::Acquire) {
             let _ = self.wiring.words.send(Word::Room);
         }

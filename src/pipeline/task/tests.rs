@@ -7,14 +7,18 @@ use uuid::Uuid;
 
 use super::*;
 use crate::cli::tpch::{CONTRACT, Orders};
+use crate::engine::retry::Then;
 use crate::pipeline::compile::compile;
 use crate::pipeline::process::Factory;
 use crate::pipeline::reader::Tombstone;
 use crate::pipeline::spec;
 use crate::port::{
-    Admin, CommittedAt, Encode, Outgoing, Registered, Step, TopicInfo, Wanted, Watermarks,
+    Admin, BatchSink, CommittedAt, Encode, Outgoing, Registered, Step, TopicInfo, Wanted,
+    Watermarks,
 };
 use crate::record::{End, OwnedRecord, Record, Scope, TopicId};
+
+mod keyed;
 
 const PIPELINE: &[u8] = include_bytes!("../../../pipelines/tpch-orders.yaml");
 
@@ -31,6 +35,12 @@ struct World {
     /// So many steps fail because the store is away.
     away: StdMutex<u32>,
     sent: StdMutex<Vec<Outgoing>>,
+    /// Effects of these records fail so many times for themselves.
+    fails: StdMutex<BTreeMap<i64, u32>>,
+    /// Keys whose effect is under way.
+    busy: StdMutex<std::collections::BTreeSet<Vec<u8>>>,
+    /// The most that was under way at once.
+    most: StdMutex<usize>,
 }
 
 impl Progress for World {
@@ -55,8 +65,9 @@ impl Progress for World {
 struct Nothing;
 
 impl Encode for Nothing {
-    fn encode(&mut self, _: &Scope<'_>, _: &Record<'_>, out: &mut Vec<u8>) -> Result<(), End> {
-        out.push(1);
+    fn encode(&mut self, _: &Scope<'_>, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+        out.extend(record.offset.0.to_be_bytes());
+        out.extend(record.key.unwrap_or_default());
         Ok(())
     }
 }
@@ -179,13 +190,17 @@ struct Rig {
 
 impl Rig {
     fn start(world: World) -> Self {
+        Self::start_with(world, |world| Effect::Batch(world), Then::Stop)
+    }
+
+    fn start_with(world: World, effect: impl Fn(Arc<World>) -> Effect, then: Then) -> Self {
         let world = Arc::new(world);
         let text = SchemaText { text: CONTRACT.to_owned(), references: Vec::new() };
         let pipeline = spec::parse(std::path::Path::new("test.yaml"), PIPELINE).unwrap();
         let compiled = Arc::new(compile(&pipeline, &text).unwrap());
-        let sink: Arc<dyn BatchSink> = Arc::<World>::clone(&world) as _;
+        let sink = effect(Arc::clone(&world));
         let key = pipeline.source.key_type;
-        let factory = Arc::new(Factory::new(compiled, Arc::clone(&sink), Tombstone::Reject, key));
+        let factory = Arc::new(Factory::new(compiled, sink.clone(), Tombstone::Reject, key));
         let partition = PartitionId::new("tpch.orders", 0);
         let board = Board::new().unwrap();
         let topic = board.pipeline("p", "g").topic("tpch.orders");
@@ -204,17 +219,14 @@ impl Rig {
         };
         let shared = Shared {
             sink,
+            permits: Arc::new(Semaphore::new(8)),
             committed: Arc::<World>::clone(&world) as _,
             claimer: Claimer { group: Arc::from("g"), admin: Arc::<World>::clone(&world) as _ },
             schemas: Arc::<World>::clone(&world) as _,
             board,
             limits: Limits { rows: 10, bytes: 1 << 20, every: Duration::from_millis(5) },
             timeout: Duration::from_secs(10),
-            policy: Policy {
-                attempts: 3,
-                every: Duration::from_millis(10),
-                then: crate::engine::retry::Then::Stop,
-            },
+            policy: Policy { attempts: 3, every: Duration::from_millis(10), then },
             stop_after: StopAfter { consecutive: 3, ratio: 1.0, of: 1000 },
             dead_letter_topics: BTreeMap::from([("tpch.orders".to_owned(), Arc::from("dead"))]),
             producer: Arc::<World>::clone(&world) as _,
