@@ -48,6 +48,7 @@ async fn drive(topic: &Topic) -> (Ended, Arc<Nothing>, Arc<Board>) {
         contracts: Contracts::default(),
         contracts_folder: PathBuf::from("avro"),
         databases: BTreeMap::new(),
+        state: None,
         board: Arc::clone(&board),
         kafka: settings,
     };

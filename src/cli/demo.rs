@@ -137,6 +137,7 @@ impl Parts {
             make_topics: true,
             contracts: Contracts::default(),
             contracts_folder: PathBuf::from("avro"),
+            state: None,
             databases: BTreeMap::from([("orders".to_owned(), Arc::new(sqlite))]),
             board,
         };

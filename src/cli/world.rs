@@ -127,6 +127,7 @@ fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure
 /// Makes every client; connects to nothing that may be away.
 pub(super) fn open(config: &Config) -> Result<World, Failure> {
     let kafka = kafka(config)?;
+    let databases = databases(config)?;
     let admin = kafka::Admin::new(&kafka).map_err(|e| e.fault())?;
     Ok(World {
         admin: Arc::new(admin),
@@ -137,7 +138,8 @@ pub(super) fn open(config: &Config) -> Result<World, Failure> {
             kafka::Producer::new(&kafka).map_err(|e| Failure::Configuration(e.to_string()))?,
         ),
         make_topics: false,
-        databases: databases(config)?,
+        state: config.state.as_ref().and_then(|name| databases.get(name).cloned()),
+        databases,
         board: Board::new().map_err(anyhow::Error::new)?,
         kafka,
     })

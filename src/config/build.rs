@@ -66,12 +66,14 @@ impl Builder<'_> {
         let kafka = self.kafka(&root.part("kafka")?);
         let registry = self.registry(&root.part("registry")?);
         let databases = self.databases(root);
+        let state = self.state(root);
         let telemetry = root.part("telemetry")?;
         Some(Config {
             file: path.map(Path::to_owned),
             kafka: kafka?,
             registry: registry?,
             databases: databases?,
+            state,
             http: Http { listen: root.part("http")?.string("listen")?.parse().ok()? },
             avro: self.path(root, "avro")?,
             telemetry: Telemetry {
@@ -83,6 +85,22 @@ impl Builder<'_> {
                 level: telemetry.string("level")?,
             },
         })
+    }
+
+    /// The state database is one of those that are named.
+    fn state(&mut self, root: &Part<'_>) -> Option<String> {
+        let name = root.string("state")?;
+        let databases = root.node("databases").map(Node::entries).unwrap_or_default();
+        if databases.iter().all(|entry| entry.key.as_str() != name) {
+            let what = format!("`state` names database `{name}`, which is not under `databases`");
+            let known: Vec<&str> = databases.iter().map(|entry| entry.key.as_str()).collect();
+            let hint = match known.is_empty() {
+                true => "name one there".to_owned(),
+                false => format!("allowed: {}", known.join(", ")),
+            };
+            self.problem(root.place("state"), what, &hint);
+        }
+        Some(name)
     }
 
     fn kafka(&mut self, part: &Part<'_>) -> Option<Kafka> {

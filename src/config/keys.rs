@@ -17,7 +17,12 @@ pub(super) static KEYS: Fields = Fields::of(&[
         Is::Entries(Scalar::Name, &Is::Tag(DATABASES)),
         "databases by the names that pipeline files use",
     ),
-    Key::later("state", "the state database of pipelines whose sink is none"),
+    Key::new(
+        "state",
+        Is::One(Scalar::Name),
+        "which of `databases` keeps where pipelines stand whose sink is no database, and what is done ahead of it: then a restart repeats little",
+    )
+    .otherwise("none: Kafka's committed offset is all they have"),
     Key::new("http", Is::Fields(&HTTP), "what Ordermill serves: metrics and health"),
     Key::new("avro", PATH, "the folder of contracts, `SUBJECT/VERSION.avsc`").default("avro"),
     Key::new("telemetry", Is::Fields(&TELEMETRY), "how it logs"),

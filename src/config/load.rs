@@ -307,7 +307,7 @@ telemetry: { log: json, level: 'warn,ordermill=debug' }
             ),
             (
                 "state: orders\n",
-                "o.yaml:1:1: `state` is not yet possible; allowed: kafka, registry, databases, http, avro, telemetry",
+                "o.yaml:1:8: `state` names database `orders`, which is not under `databases`; name one there",
             ),
             (
                 "kafka:\n  security:\n    protocol: sasl_ssl\n    sasl: { username: u, password: hunter2-canary }\n",

@@ -18,6 +18,8 @@ pub struct Config {
     pub registry: Registry,
     /// Databases by name.
     pub databases: BTreeMap<String, Database>,
+    /// Which of `databases` is the state database.
+    pub state: Option<String>,
     /// What is served.
     pub http: Http,
     /// The folder of contracts.

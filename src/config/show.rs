@@ -51,6 +51,7 @@ impl Config {
                 "cache": self.registry.cache,
             },
             "databases": databases.collect::<Map<_, _>>(),
+            "state": self.state,
             "http": { "listen": self.http.listen.to_string() },
             "avro": self.avro,
             "telemetry": {

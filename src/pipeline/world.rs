@@ -31,6 +31,8 @@ pub struct World {
     pub contracts_folder: PathBuf,
     /// Databases by the name that pipeline files use.
     pub databases: BTreeMap<String, Arc<Database>>,
+    /// Where pipelines stand whose sink is no database.
+    pub state: Option<Arc<Database>>,
     /// What is seen from outside.
     pub board: Arc<Board>,
 }

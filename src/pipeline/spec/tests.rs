@@ -315,7 +315,7 @@ cases: { name: x }
 12:20: `batch.rows` 20000 is more than `limits.window.records` 10000; such a batch would never fill
 13:20: `retry.attempts` must be a whole number from 1 to 1000, not `0`; for example 3
 13:30: `retry.every` must be a duration from 1ms to 1d, not `5`; for example 5s
-13:39: `park` is not yet possible for `retry.then`; possible now: `stop`
+13:39: `park` is not yet possible for `retry.then`; possible now: `stop` or `dead_letter`
 14:18: the sink's `timeout` 10s is not shorter than `limits.drain` 5s; a try that was begun must end before the drain does
 15:8: `cases` must be a list, each item a map, not a map; for example [{ name: some text, given: [{ order_id: 1 }], expect: { effects: [{ order_id: 1 }] } }]"
     );
@@ -483,8 +483,7 @@ fn the_example_of_the_design_is_read_and_what_of_it_is_not_built_is_said() {
         wrong(INVENTORY),
         "10:5: `sink.sql.execute` is not yet possible; allowed: database, insert, batch, timeout\n\
          11:5: `sink.sql.rows` is not yet possible; allowed: database, insert, batch, timeout\n\
-         12:5: `sink.sql.else` is not yet possible; allowed: database, insert, batch, timeout\n\
-         13:40: `dead_letter` is not yet possible for `retry.then`; possible now: `stop`"
+         12:5: `sink.sql.else` is not yet possible; allowed: database, insert, batch, timeout"
     );
 }
 
@@ -628,7 +627,10 @@ fn the_json_schema_has_what_is_built_and_nothing_else() {
     assert_eq!(schema["additionalProperties"], false);
     assert!(at("/properties/stages/items/properties/filter").is_some());
     assert!(at("/properties/stages/items/properties/route").is_none());
-    assert_eq!(at("/properties/retry/properties/then/enum"), Some(&serde_json::json!(["stop"])));
+    assert_eq!(
+        at("/properties/retry/properties/then/enum"),
+        Some(&serde_json::json!(["stop", "dead_letter"]))
+    );
     assert_eq!(at("/properties/retry/properties/attempts/default"), Some(&serde_json::json!(3)));
     assert_eq!(at("/properties/source/oneOf/1/required/0"), Some(&serde_json::json!("topics")));
     assert_eq!(at("/properties/source/oneOf/2"), None);
