@@ -54,6 +54,7 @@ bench: setup ## measure the decoder, filters and the engine against others; BENC
 	$(BUILD) cargo bench --no-run --bench "*"
 	$(BUILD) cargo bench --bench decode --bench filter
 	$(BUILD) taskset -c $(SERVICES_CORES) scripts/with-services cargo bench --bench consume
+	$(BUILD) scripts/with-services cargo bench --bench lanes
 
 fmt: ## check the format
 	cargo fmt --check
