@@ -243,6 +243,25 @@ async fn a_fenced_owner_changes_nothing() {
 }
 
 #[tokio::test]
+async fn kept_progress_comes_back_with_the_claim_and_never_moves_backwards_or_for_an_old_owner() {
+    let place = Place::with_orders().await;
+    let database = place.database();
+    let old = claim(&database, 0).await;
+    assert_eq!((old.replay_mark, old.done_ahead.len()), (NextOffset(0), 0));
+    for _ in 0..2 {
+        assert_eq!(database.keep(&old, NextOffset(5), &[1, 2, 3]).await, Ok(()));
+    }
+    assert_eq!(database.keep(&old, NextOffset(4), &[]).await, Err(Refusal::Fenced));
+    let new = claim(&database, 0).await;
+    assert_eq!((new.next, &new.done_ahead[..]), (NextOffset(5), &[1, 2, 3][..]));
+    assert_eq!(database.keep(&old, NextOffset(6), &[]).await, Err(Refusal::Fenced));
+    assert_eq!(database.keep(&new, NextOffset(6), &[]).await, Ok(()));
+    let last = claim(&database, 0).await;
+    assert_eq!((last.next, last.done_ahead.len()), (NextOffset(6), 0));
+    place.drop().await;
+}
+
+#[tokio::test]
 async fn progress_that_was_moved_by_hand_fences() {
     let place = Place::with_orders().await;
     let database = place.database();

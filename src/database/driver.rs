@@ -8,7 +8,7 @@ use super::relay::{Hold, Turns};
 use super::sqlite::{self, Sqlite};
 use super::{Conflict, Error, Settings, Table};
 use crate::port::{Claim, Future, Progress, Refusal, Step, Wanted};
-use crate::record::Fault;
+use crate::record::{Fault, NextOffset};
 
 /// A database that holds effects and progress. Shared by all pipelines and partitions that use it.
 #[derive(Debug)]
@@ -179,6 +179,20 @@ impl Progress for Database {
                 Driver::Sqlite(database) => database.claim(group, wanted).await,
             };
             claims.map_err(Fault::from)
+        })
+    }
+
+    fn keep<'a>(
+        &'a self,
+        claim: &'a Claim,
+        next: NextOffset,
+        done_ahead: &'a [u8],
+    ) -> Future<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            match &self.driver {
+                Driver::Postgres(database) => database.keep(claim, next, done_ahead).await,
+                Driver::Sqlite(database) => database.keep(claim, next, done_ahead).await,
+            }
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: data and `now` in, a verdict out. No IO, no clock, no tokio, no metrics and no logging enters
 //! this room; the drivers in `pipeline` do what is said here and tell what came of it.
 
+pub mod ahead;
 pub mod breaker;
 pub mod flow;
 pub mod lag;

@@ -75,6 +75,15 @@ impl Drop for Receipt {
     }
 }
 
+/// A run of offsets, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The first.
+    pub first: Offset,
+    /// The last.
+    pub last: Offset,
+}
+
 /// One partition's outstanding deliveries, in one generation.
 #[derive(Debug)]
 pub struct Tracker {
@@ -145,6 +154,19 @@ impl Tracker {
     /// Everything below this is settled, and nothing above it may be committed.
     pub fn watermark(&self) -> NextOffset {
         self.outstanding.first_key_value().map_or(self.position, |(first, _)| NextOffset(*first))
+    }
+
+    /// What is settled behind the watermark, in runs; holes between delivered records count as settled.
+    pub fn settled_ahead(&self) -> Vec<Run> {
+        let mut runs = Vec::new();
+        let mut outstanding = self.outstanding.iter().peekable();
+        while let Some((_, last)) = outstanding.next() {
+            let end = outstanding.peek().map_or(self.position.0, |(first, _)| **first);
+            if last + 1 < end {
+                runs.push(Run { first: Offset(last + 1), last: Offset(end - 1) });
+            }
+        }
+        runs
     }
 
     /// Behind everything that was delivered.
@@ -249,6 +271,13 @@ mod tests {
                 let expected = model.first().copied().unwrap_or(position);
                 prop_assert_eq!(tracker.watermark(), NextOffset(expected));
                 prop_assert_eq!(tracker.is_idle(), model.is_empty());
+                let ahead: Vec<i64> = tracker
+                    .settled_ahead()
+                    .iter()
+                    .flat_map(|run| run.first.0..=run.last.0)
+                    .collect();
+                let settled: Vec<i64> = (expected..position).filter(|o| !model.contains(o)).collect();
+                prop_assert_eq!(ahead, settled);
             }
             prop_assert!(!tracker.is_broken());
             held.drain(..).for_each(|receipt| tracker.settle(receipt));

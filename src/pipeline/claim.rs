@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::marker;
-use crate::port::{Admin, Claim, Future, Progress, Wanted};
+use crate::port::{Admin, Claim, Future, Progress, Refusal, Wanted};
 use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// What a claim needs to know of the world.
@@ -131,8 +131,20 @@ impl Progress for CommittedOffsets {
                 topic_id: wanted.topic_id,
                 epoch: 0,
                 next: committed.map_or(wanted.start, |c| c.next),
+                replay_mark: NextOffset(0),
+                done_ahead: Vec::new(),
             });
             Ok(claims.collect())
         })
+    }
+
+    /// The commit itself is all that is kept, and the group sends it.
+    fn keep<'a>(
+        &'a self,
+        _: &'a Claim,
+        _: NextOffset,
+        _: &'a [u8],
+    ) -> Future<'a, Result<(), Refusal>> {
+        Box::pin(async { Ok(()) })
     }
 }

@@ -40,6 +40,8 @@ mod tests {
             topic_id: TopicId(Uuid::nil()),
             epoch: 7,
             next: NextOffset(0),
+            replay_mark: NextOffset(0),
+            done_ahead: Vec::new(),
         };
         assert!(is_ours(&commit(&claim, NextOffset(3)).metadata));
         assert!(!is_ours(""));

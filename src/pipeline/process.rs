@@ -13,6 +13,7 @@ use super::reader::{Known, Reader, Tombstone, Unread};
 use super::spec::KeyType;
 use super::task::Limits;
 use crate::codec::{Plan, Schema};
+use crate::engine::ahead::Ahead;
 use crate::engine::lanes::Lane;
 use crate::port::{Batch, Claim, Encode, SchemaText};
 use crate::record::{Effects, End, Fault, Offset, PartitionId, Reason, Record};
@@ -68,6 +69,7 @@ impl Factory {
             factory: Arc::clone(self),
             reader: Reader::new(compiled, self.tombstone, self.key_type, partition),
             encoder: self.sink.encoder()?,
+            ahead: Ahead::default(),
         })
     }
 
@@ -93,6 +95,8 @@ pub struct Processor {
     factory: Arc<Factory>,
     reader: Reader,
     encoder: Box<dyn Encode>,
+    /// What is done behind the place where this generation began.
+    ahead: Ahead,
 }
 
 impl fmt::Debug for Processor {
@@ -110,6 +114,10 @@ impl Processor {
     /// The partition was claimed: a new generation begins.
     pub fn begin(&mut self, claim: &Claim) {
         self.reader.begin(claim.topic_id);
+        self.ahead = Ahead::read(&claim.done_ahead, claim.next).unwrap_or_else(|unreadable| {
+            tracing::warn!(partition = %claim.partition, "{unreadable}: what is behind {} is done again", claim.next);
+            Ahead::default()
+        });
     }
 
     /// The registry gave a schema.
@@ -176,6 +184,9 @@ impl Processor {
     }
 
     fn one(&mut self, record: &Record<'_>, effects: &mut Effects) -> Result<(), Unread> {
+        if !self.ahead.is_empty() && self.ahead.contains(record.offset) {
+            return Err(Unread::Ended(End::Drop(Reason::from("done before"))));
+        }
         let encoder = &mut self.encoder;
         self.reader.read(record, &mut |scope| {
             encoder.encode(scope, record, effects.buffer())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Future;
+use super::{Future, Refusal};
 use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// A partition that a member was given and wants to work.
@@ -29,6 +29,10 @@ pub struct Claim {
     pub epoch: i64,
     /// Where to go on.
     pub next: NextOffset,
+    /// Records below it are replayed ones: the group had reached it when it was moved back. 0: none are.
+    pub replay_mark: NextOffset,
+    /// What was settled behind `next`, as it was kept; empty: nothing.
+    pub done_ahead: Vec<u8>,
 }
 
 /// A store of progress that is the truth for a pipeline.
@@ -43,4 +47,16 @@ pub trait Progress: Send + Sync {
         group: &'a Arc<str>,
         wanted: &'a [Wanted],
     ) -> Future<'a, Result<Vec<Claim>, Fault>>;
+
+    /// Keeps where a partition stands whose effects are not in this store: everything below `next` is
+    /// settled, and `done_ahead` says what is behind it. Never moves backwards; asked again it does it once.
+    ///
+    /// # Errors
+    /// [`Refusal::Fenced`]: another owner has claimed it, or it was moved by hand.
+    fn keep<'a>(
+        &'a self,
+        claim: &'a Claim,
+        next: NextOffset,
+        done_ahead: &'a [u8],
+    ) -> Future<'a, Result<(), Refusal>>;
 }

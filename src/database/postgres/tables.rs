@@ -25,6 +25,8 @@ partition integer NOT NULL, \
 topic text NOT NULL, \
 next bigint NOT NULL, \
 owner_epoch bigint NOT NULL, \
+replay_mark bigint NOT NULL DEFAULT 0, \
+done_ahead bytea, \
 updated_at timestamptz NOT NULL DEFAULT now(), \
 PRIMARY KEY (group_name, topic_id, partition)\
 ) WITH (fillfactor = 50)",
@@ -98,7 +100,9 @@ impl Postgres {
         }
         // Each statement against the real tables: one that has other columns is found now.
         let fits = async {
-            for sql in [claim::CLAIM, step::ADVANCE].into_iter().chain(outbox::STATEMENTS) {
+            for sql in
+                [claim::CLAIM, claim::KEEP, step::ADVANCE].into_iter().chain(outbox::STATEMENTS)
+            {
                 lease.statement(sql).await?;
             }
             Ok(())

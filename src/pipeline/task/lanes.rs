@@ -16,6 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout};
 
 use super::Task;
+use super::keep::Keeper;
+use crate::engine::Now;
 use crate::engine::breaker::Breaker;
 use crate::engine::lanes::{Lane, Lanes, Spent};
 use crate::engine::offsets::Receipt;
@@ -25,8 +27,10 @@ use crate::observe::{Board, PartitionView, Tally};
 use crate::pipeline::effect::Keyed;
 use crate::pipeline::process::bytes_of;
 use crate::pipeline::reader::Unread;
-use crate::port::{Future, KeyedSink, Outgoing, Producer};
-use crate::record::{Class, DeadLetter, Effects, End, Fault, Offset, OwnedRecord, Reason};
+use crate::port::{Future, KeyedSink, Outgoing, Producer, Refusal};
+use crate::record::{
+    Class, DeadLetter, Effects, End, Fault, NextOffset, Offset, OwnedRecord, Reason,
+};
 
 /// Records of a partition that are decoded ahead: where one key is hot, others must be found behind it.
 const AHEAD_MAX: usize = 1024;
@@ -55,6 +59,8 @@ pub(super) enum Ended {
     Letter(Offset, Reason),
     /// An effect may start.
     Permit(OwnedSemaphorePermit),
+    /// Progress was kept, or not.
+    Kept(NextOffset, Result<(), Refusal>),
 }
 
 /// The keyed half of a task.
@@ -71,6 +77,8 @@ pub(super) struct Work {
     permit: Option<OwnedSemaphorePermit>,
     asked: Option<Future<'static, Option<OwnedSemaphorePermit>>>,
     draining: bool,
+    /// Where progress is kept, if there is a state database.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Work {
@@ -86,6 +94,7 @@ impl Work {
             permit: None,
             asked: None,
             draining: false,
+            keeper: keyed.state.clone().map(Keeper::new),
         }
     }
 
@@ -98,6 +107,7 @@ impl Work {
                 self.asked = None;
                 Ended::Permit(permit)
             }
+            kept = Keeper::kept(self.keeper.as_mut()) => kept,
             never = std::future::pending() => never,
         }
     }
@@ -130,8 +140,9 @@ impl Work {
     }
 
     /// When something is due by the clock alone.
-    pub(super) fn wake_at(&self) -> Option<crate::engine::Now> {
-        self.lanes.wake_at()
+    fn wake_at(&self) -> Option<Now> {
+        let keep = self.keeper.as_ref().and_then(Keeper::due);
+        [self.lanes.wake_at(), keep].into_iter().flatten().min()
     }
 
     /// The timestamp of the first record that is not settled.
@@ -245,9 +256,11 @@ impl Task {
         let now = self.now();
         let limit = self.shared.timeout;
         let may = self.machine.wants_work();
+        self.keep(now);
         let Some(work) = &mut self.lanes else { return };
         work.lanes.tick(now);
-        while may && !work.draining && work.lanes.is_ready(now) {
+        let kept = work.keeper.as_ref().is_none_or(|keeper| keeper.allows(now));
+        while may && kept && !work.draining && work.lanes.is_ready(now) {
             let Some(permit) = work.permit() else { break };
             let Some(offset) = work.lanes.start(now) else {
                 work.permit = Some(permit);
@@ -298,6 +311,7 @@ impl Task {
                     self.settle_one(Some(receipt), bytes, &dead(code));
                 }
             }
+            Ended::Kept(next, outcome) => self.kept(next, outcome),
             Ended::Effect(offset, _, None) => self.effect_done(offset),
             Ended::Effect(offset, at, Some(fault)) => self.effect_failed(offset, at, fault),
         }
@@ -393,10 +407,19 @@ impl Task {
         if !std::mem::take(&mut self.settled) {
             return;
         }
-        let watermark = self.tracker.watermark();
+        let now = self.now();
+        let keeper = self.lanes.as_mut().and_then(|work| work.keeper.as_mut());
+        match keeper {
+            // Kafka's committed offset follows what is kept.
+            Some(keeper) => keeper.changed(now),
+            None => self.stands_at(self.tracker.watermark()),
+        }
+        self.tell_room();
+    }
+
+    pub(super) fn stands_at(&mut self, watermark: NextOffset) {
         self.wiring.view.set_watermark(watermark);
         self.tell(&Input::Advanced(watermark));
-        self.tell_room();
     }
 
     /// Lets what is under way end and forgets the rest. The machine hears of the drain when it is quiet.
@@ -410,7 +433,10 @@ impl Task {
     }
 
     fn drained(&mut self) {
-        if self.lanes.as_ref().is_some_and(|work| work.draining && work.is_quiet()) {
+        if !self.lanes.as_ref().is_some_and(|work| work.draining && work.is_quiet()) {
+            return;
+        }
+        if !self.keep_last() {
             self.tell(&Input::Drain);
         }
     }
@@ -421,6 +447,7 @@ impl Task {
         work.running.clear();
         (work.permit, work.asked, work.effect_bytes) = (None, None, 0);
         work.lanes = Lanes::new(self.shared.policy);
+        work.keeper = work.keeper.take().map(Keeper::fresh);
         let jobs = std::mem::take(&mut work.jobs).into_values().map(|job| (job.receipt, job.bytes));
         let letters = std::mem::take(&mut work.letters).into_values();
         let held: Vec<_> = jobs.chain(letters).collect();

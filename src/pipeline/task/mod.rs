@@ -12,6 +12,7 @@
 mod account;
 mod claim;
 mod intake;
+mod keep;
 mod lanes;
 mod step;
 

@@ -39,6 +39,8 @@ struct World {
     fails: StdMutex<BTreeMap<i64, u32>>,
     /// Keys whose effect is under way.
     busy: StdMutex<std::collections::BTreeSet<Vec<u8>>>,
+    /// What was kept as done ahead.
+    ahead: StdMutex<Vec<u8>>,
     /// The most that was under way at once.
     most: StdMutex<usize>,
 }
@@ -56,9 +58,22 @@ impl Progress for World {
             topic_id: wanted.topic_id,
             epoch: i64::from(*self.claims.lock().unwrap()),
             next: NextOffset(*self.next.lock().unwrap()),
+            replay_mark: NextOffset(0),
+            done_ahead: self.ahead.lock().unwrap().clone(),
         };
         let claims = wanted.iter().map(claim).collect();
         Box::pin(async move { Ok(claims) })
+    }
+
+    fn keep<'a>(
+        &'a self,
+        _: &'a Claim,
+        next: NextOffset,
+        done_ahead: &'a [u8],
+    ) -> Future<'a, Result<(), Refusal>> {
+        *self.next.lock().unwrap() = next.0;
+        *self.ahead.lock().unwrap() = done_ahead.to_vec();
+        Box::pin(async { Ok(()) })
     }
 }
 

@@ -185,3 +185,33 @@ async fn undecodable_records_leave_for_the_dead_letters_beside_the_lanes() {
     let (_, committed) = rig.drain().await;
     assert_eq!(committed, Some(NextOffset(40)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_a_state_database_what_settled_behind_the_watermark_is_not_done_again() {
+    let state = |sink: Arc<World>| {
+        let state = Some(Arc::clone(&sink) as Arc<dyn Progress>);
+        Effect::Keyed(Keyed { sink, in_flight: 8, state })
+    };
+    let fails = StdMutex::new(BTreeMap::from([(3, 99)]));
+    let mut rig = Rig::start_with(World { fails, ..World::default() }, state, Then::Stop);
+    rig.begin().await;
+    let records = keyed(40, 10);
+    rig.deliver(0, records.clone());
+    // All but the key of record 3.
+    rig.until_done(36).await;
+    let (first, committed) = rig.drain().await;
+    assert_eq!(committed, Some(NextOffset(3)));
+    let ahead = first.ahead.lock().unwrap().clone();
+    assert!(!ahead.is_empty());
+
+    let world = World { next: StdMutex::new(3), ahead: StdMutex::new(ahead), ..World::default() };
+    let mut rig = Rig::start_with(world, state, Then::Stop);
+    assert_eq!(rig.begin().await, NextOffset(3));
+    rig.deliver(3, records[3..].to_vec());
+    rig.until_done(4).await;
+    let topic = Arc::clone(&rig.topic);
+    let (second, committed) = rig.drain().await;
+    assert_eq!(*second.done.lock().unwrap(), [3, 13, 23, 33]);
+    assert_eq!(committed, Some(NextOffset(40)));
+    assert_eq!(topic.ledger.counts().settled.dropped["done before"], 33);
+}
