@@ -172,6 +172,7 @@ async fn work(kafka: &str, registry: &str, topic: &str, records: usize) -> Durat
         contracts_folder: PathBuf::from("avro"),
         databases: BTreeMap::new(),
         state: None,
+        mail: None,
         board: Arc::clone(&board),
         kafka: settings,
     };

@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("schema_registry_converter", &["registry"]),
     ("prometheus", &["observe"]),
     ("reqwest", &["registry"]),
+    ("lettre", &["sink"]),
+    ("minijinja", &["sink"]),
 ];
 
 struct Source {

@@ -49,6 +49,7 @@ async fn drive(topic: &Topic) -> (Ended, Arc<Nothing>, Arc<Board>) {
         contracts_folder: PathBuf::from("avro"),
         databases: BTreeMap::new(),
         state: None,
+        mail: None,
         board: Arc::clone(&board),
         kafka: settings,
     };

@@ -138,6 +138,7 @@ impl Parts {
             contracts: Contracts::default(),
             contracts_folder: PathBuf::from("avro"),
             state: None,
+            mail: None,
             databases: BTreeMap::from([("orders".to_owned(), Arc::new(sqlite))]),
             board,
         };

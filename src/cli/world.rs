@@ -14,6 +14,7 @@ use crate::pipeline::world::World;
 use crate::port::Schemas;
 use crate::registry::contracts::Contracts;
 use crate::registry::{self, Client, Credentials};
+use crate::sink::mail::Transport;
 
 /// Reads the settings: file, environment, flags; and starts logging as they say.
 pub(super) fn config(common: &Common, http: Option<&str>) -> Result<Config, Failure> {
@@ -124,6 +125,11 @@ fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure
     Ok(opened)
 }
 
+fn mail(config: &Config) -> Result<Option<Transport>, Failure> {
+    let opened = config.mail.as_ref().map(Transport::open).transpose();
+    opened.map_err(|e| Failure::Configuration(format!("mail: {e}")))
+}
+
 /// Makes every client; connects to nothing that may be away.
 pub(super) fn open(config: &Config) -> Result<World, Failure> {
     let kafka = kafka(config)?;
@@ -140,6 +146,7 @@ pub(super) fn open(config: &Config) -> Result<World, Failure> {
         make_topics: false,
         state: config.state.as_ref().and_then(|name| databases.get(name).cloned()),
         databases,
+        mail: mail(config)?,
         board: Board::new().map_err(anyhow::Error::new)?,
         kafka,
     })

@@ -8,8 +8,8 @@ use super::keys::{KEYS, POSTGRES, SQLITE};
 use super::load::{FILE, Overrides};
 use super::secret::{Origin, Secret};
 use super::settings::{
-    Auth, Config, Database, Http, Kafka, LogForm, Postgres, Protocol, Registry, Sasl, Security,
-    Sqlite, Telemetry, Tls,
+    Auth, Config, Database, Http, Kafka, LogForm, Mail, MailWay, Postgres, Protocol, Registry,
+    Sasl, Security, Smtp, SmtpTls, Sqlite, Telemetry, Tls,
 };
 use super::yaml::{Entry, Node};
 use super::{Place, Problem, Problems};
@@ -67,6 +67,7 @@ impl Builder<'_> {
         let registry = self.registry(&root.part("registry")?);
         let databases = self.databases(root);
         let state = self.state(root);
+        let mail = self.mail(root);
         let telemetry = root.part("telemetry")?;
         Some(Config {
             file: path.map(Path::to_owned),
@@ -74,6 +75,7 @@ impl Builder<'_> {
             registry: registry?,
             databases: databases?,
             state,
+            mail: mail?,
             http: Http { listen: root.part("http")?.string("listen")?.parse().ok()? },
             avro: self.path(root, "avro")?,
             telemetry: Telemetry {
@@ -249,6 +251,50 @@ impl Builder<'_> {
             "sqlite" => Some(Database::Sqlite(Sqlite { path: self.path(&part(&SQLITE), "path")? })),
             _ => None,
         }
+    }
+
+    /// How mails leave: nothing in it when nobody says.
+    fn mail(&mut self, root: &Part<'_>) -> Option<Option<Mail>> {
+        if root.node("mail").is_none() {
+            return Some(None);
+        }
+        let part = root.part("mail")?;
+        let way = match (part.node("smtp"), part.node("folder")) {
+            (Some(_), None) => MailWay::Smtp(self.smtp(&part.part("smtp")?)?),
+            (None, Some(_)) => MailWay::Folder(self.path(&part, "folder")?),
+            // Of a file alone the table has said so; variables come after it.
+            _ if self.problems.is_empty() => {
+                let what = "`mail` needs either `smtp` or `folder`".to_owned();
+                self.problem(part.at(), what, "variables count too: ORDERMILL_MAIL_…");
+                return None;
+            }
+            _ => return None,
+        };
+        Some(Some(Mail { domain: part.string("domain"), way }))
+    }
+
+    fn smtp(&mut self, part: &Part<'_>) -> Option<Smtp> {
+        let tls = match part.string("tls")?.as_str() {
+            "none" => SmtpTls::None,
+            "starttls" => SmtpTls::Starttls,
+            "implicit" => SmtpTls::Implicit,
+            _ => return None,
+        };
+        let login = match (part.node("username"), part.node("password")) {
+            (None, None) => None,
+            _ => Some(self.credentials(part, part.at(), "mail.smtp")?),
+        };
+        if part.node("host").is_none() {
+            let what = "`mail.smtp.host` is missing".to_owned();
+            self.problem(part.at(), what, "set it, or ORDERMILL_MAIL_SMTP_HOST");
+        }
+        let port = if part.node("port").is_some() { part.count("port")? } else { tls.port() };
+        let smtp = Smtp { host: part.string("host")?, port, tls, ca: self.path(part, "ca"), login };
+        if smtp.login.is_some() && tls == SmtpTls::None && !smtp.is_local() {
+            let what = "`mail.smtp` would send its password without encryption".to_owned();
+            self.problem(part.place("tls"), what, "write `tls: starttls` or `tls: implicit`");
+        }
+        Some(smtp)
     }
 
     /// A path; relative to the file where the file says it, or where nobody does.

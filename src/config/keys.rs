@@ -23,6 +23,7 @@ pub(super) static KEYS: Fields = Fields::of(&[
         "which of `databases` keeps where pipelines stand whose sink is no database, and what is done ahead of it: then a restart repeats little",
     )
     .otherwise("none: Kafka's committed offset is all they have"),
+    Key::new("mail", Is::Fields(&MAIL), "how mails leave: by `smtp`, or as files in a `folder`"),
     Key::new("http", Is::Fields(&HTTP), "what Ordermill serves: metrics and health"),
     Key::new("avro", PATH, "the folder of contracts, `SUBJECT/VERSION.avsc`").default("avro"),
     Key::new("telemetry", Is::Fields(&TELEMETRY), "how it logs"),
@@ -117,6 +118,35 @@ pub(super) static POSTGRES: Fields = Fields::of(&[
 
 /// `sqlite`.
 pub(super) static SQLITE: Fields = Fields::of(&[Key::new("path", PATH, "the file").required()]);
+
+/// `mail`.
+pub(super) static MAIL: Fields = Fields {
+    keys: &[
+        Key::new("smtp", Is::Fields(&SMTP), "a mail server"),
+        Key::new("folder", PATH, "a folder that gets each mail as a `.eml` file; made if it is missing"),
+        Key::new("domain", Is::One(Scalar::Domain), "what follows the `@` of each Message-ID, and how we greet the server; with another domain a repeated mail is taken for a new one")
+            .otherwise("the domain of the mail's sender"),
+    ],
+    one_of: &["smtp", "folder"],
+};
+
+/// `mail.smtp`.
+static SMTP: Fields = Fields::of(&[
+    Key::new("host", Is::One(Scalar::Domain), "its name, which its certificate must have; needed"),
+    Key::new("port", Is::One(Scalar::Count(1, 65_535)), "its port")
+        .otherwise("587 with `starttls`, 465 with `implicit`, 25 with `none`"),
+    Key::new(
+        "tls",
+        Is::Word(&[Word::now("starttls"), Word::now("implicit"), Word::now("none")]),
+        "how it is encrypted: `starttls` is insisted on, `implicit` encrypts from the first byte",
+    )
+    .default("starttls"),
+    Key::new("ca", PATH, "the authorities that its certificate may also come from")
+        .otherwise("the system's"),
+    Key::new("username", Is::One(Scalar::Text), "who we are there, with `password`")
+        .otherwise("nobody: the server lets us send as we are"),
+    Key::new("password", Is::Secret, "the password"),
+]);
 
 /// `http`.
 static HTTP: Fields = Fields::of(&[Key::new(

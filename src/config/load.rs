@@ -130,7 +130,7 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use super::super::{Auth, Database, LogForm, Origin, Protocol};
+    use super::super::{Auth, Database, LogForm, MailWay, Origin, Protocol, SmtpTls};
     use super::*;
 
     const CANARY: &str = "hunter2-canary";
@@ -193,6 +193,7 @@ databases:
   orders: { postgres: { url: { env: SECRET }, connections: 3, ca: db.pem } }
   plain: { postgres: { url: postgres://h/d } }
   small: { sqlite: { path: small.db } }
+mail: { smtp: { host: m.example, tls: implicit, ca: mail.pem, username: u, password: { env: SECRET } }, domain: d.example }
 http: { listen: '[::]:80' }
 avro: contracts
 telemetry: { log: json, level: 'warn,ordermill=debug' }
@@ -221,6 +222,18 @@ telemetry: { log: json, level: 'warn,ordermill=debug' }
         assert_eq!(orders.ca, here("db.pem"));
         let Database::Sqlite(small) = &config.databases["small"] else { panic!() };
         assert_eq!(Some(small.path.clone()), here("small.db"));
+        let mail = config.mail.as_ref().unwrap();
+        let MailWay::Smtp(smtp) = &mail.way else { panic!("{mail:?}") };
+        assert_eq!(
+            (smtp.host.as_str(), smtp.port, smtp.tls),
+            ("m.example", 465, SmtpTls::Implicit)
+        );
+        assert_eq!(
+            (smtp.ca.clone(), mail.domain.as_deref()),
+            (here("mail.pem"), Some("d.example"))
+        );
+        let login = smtp.login.as_ref().map(|(name, password)| (name.as_str(), password.reveal()));
+        assert_eq!(login, Some(("u", CANARY)));
         assert_eq!(config.http.listen.port(), 80);
         assert_eq!(Some(config.avro.clone()), here("contracts"));
         assert_eq!(config.telemetry.level, "warn,ordermill=debug");
@@ -248,6 +261,23 @@ telemetry: { log: json, level: 'warn,ordermill=debug' }
         let config = loaded(file, &flag.flag("avro", Some("here"))).unwrap();
         assert_eq!(config.avro, Path::new("here"), "relative to where the command runs");
         assert_eq!(config.http.listen.port(), 1);
+    }
+
+    #[test]
+    fn mails_may_be_set_by_variables_alone() {
+        let of = |variables: &[(&str, &str)]| loaded("", &overrides(variables));
+        let mail = of(&[("ORDERMILL_MAIL_FOLDER", "mails")]).unwrap().mail.unwrap();
+        assert_eq!(mail.way, MailWay::Folder("mails".into()));
+        let mail = of(&[("ORDERMILL_MAIL_SMTP_HOST", "::1")]).unwrap().mail.unwrap();
+        let MailWay::Smtp(smtp) = mail.way else { panic!() };
+        assert_eq!((smtp.port, smtp.tls, smtp.is_local()), (587, SmtpTls::Starttls, true));
+        for variables in [
+            &[("ORDERMILL_MAIL_FOLDER", "m"), ("ORDERMILL_MAIL_SMTP_HOST", "h")][..],
+            &[("ORDERMILL_MAIL_DOMAIN", "d")],
+        ] {
+            let said = of(variables).unwrap_err();
+            assert!(said.contains("`mail` needs either `smtp` or `folder`"), "{said}");
+        }
     }
 
     #[test]
@@ -320,6 +350,22 @@ telemetry: { log: json, level: 'warn,ordermill=debug' }
             (
                 "kafka: { security: { sasl: { username: u, password: { env: SECRET } } } }",
                 "o.yaml:1:20: `kafka.security.sasl` is set, and the protocol `plaintext` does not authenticate; write `protocol: sasl_ssl`",
+            ),
+            (
+                "mail: { folder: m, smtp: { host: m } }",
+                "o.yaml:1:20: `smtp` cannot stand beside `folder`; keep one of them",
+            ),
+            (
+                "mail: { smtp: { port: 25 } }",
+                "o.yaml:1:15: `mail.smtp.host` is missing; set it, or ORDERMILL_MAIL_SMTP_HOST",
+            ),
+            (
+                "mail: { smtp: { host: m, tls: none, username: u, password: { env: SECRET } } }",
+                "o.yaml:1:31: `mail.smtp` would send its password without encryption; write `tls: starttls` or `tls: implicit`",
+            ),
+            (
+                "mail: { smtp: { host: m, username: u } }",
+                "o.yaml:1:15: `mail.smtp.password` is missing; set it, or ORDERMILL_MAIL_SMTP_PASSWORD",
             ),
             (
                 "kafka: { security: { protocol: sasl_ssl } }",

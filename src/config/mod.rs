@@ -21,6 +21,6 @@ pub use load::{FILE, Overrides, load};
 pub use problem::{Place, Problem, Problems};
 pub use secret::{Origin, Secret};
 pub use settings::{
-    Auth, Config, Database, Http, Kafka, LogForm, Postgres, Protocol, Registry, Sasl, Security,
-    Sqlite, Telemetry, Tls,
+    Auth, Config, Database, Http, Kafka, LogForm, Mail, MailWay, Postgres, Protocol, Registry,
+    Sasl, Security, Smtp, SmtpTls, Sqlite, Telemetry, Tls,
 };

@@ -20,6 +20,8 @@ pub struct Config {
     pub databases: BTreeMap<String, Database>,
     /// Which of `databases` is the state database.
     pub state: Option<String>,
+    /// How mails leave, if they do.
+    pub mail: Option<Mail>,
     /// What is served.
     pub http: Http,
     /// The folder of contracts.
@@ -141,6 +143,50 @@ pub struct Sqlite {
     pub path: PathBuf,
 }
 
+/// `mail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// What follows the `@` of each Message-ID; nothing: the domain of the mail's sender.
+    pub domain: Option<String>,
+    /// Where mails go.
+    pub way: MailWay,
+}
+
+/// Where mails go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailWay {
+    /// To a server.
+    Smtp(Smtp),
+    /// Into a folder, as files.
+    Folder(PathBuf),
+}
+
+/// `mail.smtp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smtp {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is encrypted.
+    pub tls: SmtpTls,
+    /// Authorities besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Who we are there: name and password.
+    pub login: Option<(String, Secret)>,
+}
+
+/// `mail.smtp.tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Not at all.
+    None,
+    /// From the command `STARTTLS` on, which the server must know.
+    Starttls,
+    /// From the first byte.
+    Implicit,
+}
+
 /// `http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -193,6 +239,34 @@ impl Config {
         let file = self.file.clone().unwrap_or_else(|| super::FILE.into());
         Problem::new(&file, Place::WHOLE, format!("`{path}` is missing"))
             .hint(format!("set it there or by {variable}"))
+    }
+}
+
+impl Smtp {
+    /// Is the server on this machine? Only there may a password go without encryption.
+    pub fn is_local(&self) -> bool {
+        self.host == "localhost"
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+impl SmtpTls {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SmtpTls::None => "none",
+            SmtpTls::Starttls => "starttls",
+            SmtpTls::Implicit => "implicit",
+        }
+    }
+
+    /// The port that such servers have.
+    pub fn port(self) -> u16 {
+        match self {
+            SmtpTls::None => 25,
+            SmtpTls::Starttls => 587,
+            SmtpTls::Implicit => 465,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::settings::{Auth, Config, Database, LogForm};
+use super::settings::{Auth, Config, Database, LogForm, Mail, MailWay};
 use super::units::show_duration;
 use super::yaml;
 
@@ -52,6 +52,7 @@ impl Config {
             },
             "databases": databases.collect::<Map<_, _>>(),
             "state": self.state,
+            "mail": self.mail.as_ref().map(show_mail),
             "http": { "listen": self.http.listen.to_string() },
             "avro": self.avro,
             "telemetry": {
@@ -80,6 +81,23 @@ fn show_database(database: &Database) -> Json {
             "ca": postgres.ca,
         } }),
         Database::Sqlite(sqlite) => json!({ "sqlite": { "path": sqlite.path } }),
+    }
+}
+
+fn show_mail(mail: &Mail) -> Json {
+    match &mail.way {
+        MailWay::Folder(folder) => json!({ "folder": folder, "domain": mail.domain }),
+        MailWay::Smtp(smtp) => json!({
+            "smtp": {
+                "host": smtp.host,
+                "port": smtp.port,
+                "tls": smtp.tls.as_str(),
+                "ca": smtp.ca,
+                "username": smtp.login.as_ref().map(|(username, _)| username),
+                "password": smtp.login.as_ref().map(|(_, password)| password.show()),
+            },
+            "domain": mail.domain,
+        }),
     }
 }
 

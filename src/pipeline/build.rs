@@ -1,18 +1,19 @@
 //! From a compiled file to what runs: the one place where sinks are made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::compile::{Compiled, compile};
-use super::effect::Effect;
+use super::effect::{Effect, Keyed};
 use super::order::Order;
 use super::process::Factory;
 use super::reader::Tombstone;
 use super::spec;
 use super::world::World;
 use crate::database::Conflict;
-use crate::port::SchemaText;
+use crate::port::{Progress, SchemaText};
 use crate::record::Fault;
-use crate::sink::sql;
+use crate::sink::{mail, sql};
 
 /// A pipeline ready to be bound.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub fn build(
     if matches!(sink, Effect::Batch(_)) {
         compiled.order = Order::Partition;
     }
-    let batch = sql(pipeline)?.batch;
+    let batch = batch(pipeline);
     let tombstone = Tombstone::of(&pipeline.source);
     let key_type = pipeline.source.key_type;
     let factory = Factory::new(Arc::new(compiled), sink.clone(), tombstone, key_type);
@@ -59,13 +60,22 @@ pub fn build(
 /// The sink that the file names, over the world's clients.
 ///
 /// # Errors
-/// `Fatal`: the file names a database that is not set.
+/// `Fatal`: the file names something that is not set.
 pub fn named_sink(
     pipeline: &spec::Pipeline,
     compiled: &Compiled,
     world: &World,
 ) -> Result<Effect, Fault> {
-    let sql = sql(pipeline)?;
+    match &pipeline.sink {
+        spec::Sink::Sql(sql) => named_sql(sql, compiled, world),
+        spec::Sink::Mail(mail) => named_mail(pipeline, mail, compiled, world),
+        spec::Sink::Topic(_) | spec::Sink::Archive(_) => {
+            Err(Fault::fatal("not_yet", "this sink is not built yet"))
+        }
+    }
+}
+
+fn named_sql(sql: &spec::Sql, compiled: &Compiled, world: &World) -> Result<Effect, Fault> {
     let spec::Statement::Insert(insert) = &sql.statement else {
         return Err(Fault::fatal("not_yet", "execute is not built yet"));
     };
@@ -86,9 +96,40 @@ pub fn named_sink(
     Ok(Effect::Batch(Arc::new(sql::Insert::new(Arc::clone(database), options))))
 }
 
-fn sql(pipeline: &spec::Pipeline) -> Result<&spec::Sql, Fault> {
+fn named_mail(
+    pipeline: &spec::Pipeline,
+    said: &spec::Mail,
+    compiled: &Compiled,
+    world: &World,
+) -> Result<Effect, Fault> {
+    let transport = world.mail.as_ref().ok_or_else(|| {
+        Fault::fatal("unknown_mail", "no way for mails is set; set mail in ordermill.yaml")
+    })?;
+    let templates = compiled
+        .mail
+        .as_ref()
+        .ok_or_else(|| Fault::fatal("pipeline_file", "the mail's templates were not compiled"))?;
+    let options = mail::Options {
+        templates: Arc::clone(templates),
+        group: Arc::from(pipeline.source.group.as_str()),
+        in_flight: said.in_flight,
+        timeout: said.timeout,
+    };
+    let state = world.state.as_ref().map(|state| Arc::clone(state) as Arc<dyn Progress>);
+    let sink = Arc::new(mail::Mail::new(options, transport)?);
+    Ok(Effect::Keyed(Keyed { sink, in_flight: said.in_flight, state }))
+}
+
+/// How much goes into one step.
+fn batch(pipeline: &spec::Pipeline) -> spec::Batch {
     match &pipeline.sink {
-        spec::Sink::Sql(sql) => Ok(sql),
-        _ => Err(Fault::fatal("not_yet", "this sink is not built yet")),
+        spec::Sink::Sql(sql) => sql.batch,
+        spec::Sink::Topic(topic) => topic.batch,
+        // Only its size and age end an object; the window bounds both.
+        spec::Sink::Archive(spec::Archive { roll, .. }) => {
+            spec::Batch { rows: usize::MAX, bytes: roll.size, every: roll.every }
+        }
+        // Its records go one by one.
+        spec::Sink::Mail(_) => spec::Batch { rows: 1, bytes: 1, every: Duration::ZERO },
     }
 }

@@ -15,6 +15,7 @@ use crate::codec::Schema;
 use crate::expr::{self, Env, Program, Source};
 use crate::port::SchemaText;
 use crate::record::{End, Fault, Name, Scope, Type, Uses, Value};
+use crate::sink::mail;
 use crate::sink::sql::{Column, Slot};
 use crate::stage::{self, Chain};
 
@@ -30,6 +31,8 @@ pub struct Compiled {
     pub chain: Chain,
     /// What the sink takes of each event: names and values.
     pub columns: Vec<(String, Arc<dyn Column>)>,
+    /// What a mail says of each event; in place of columns.
+    pub mail: Option<Arc<mail::Templates>>,
     /// The event's id, where the file says one.
     pub id: Option<Arc<Program>>,
     /// What keeps the order of records in lanes.
@@ -70,13 +73,19 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let wanted = wanted(pipeline);
     let after = env.with_event(Arc::clone(checked.output()));
     let sink = Sources::check(file, wanted, &after, &mut problems);
+    let mail = templates(pipeline, &after, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     // What nobody reads is not decoded: everything is compiled again on what is left.
     let mut names: BTreeSet<Name> = checked.names();
     names.extend(sink.names());
-    let mut uses = checked.uses(&sink.uses());
+    let mut used = sink.uses();
+    if let Some(mail) = &mail {
+        names.extend(mail.names());
+        used = used.union(mail.uses().clone());
+    }
+    let mut uses = checked.uses(&used);
     if let Some(id) = &id {
         uses = uses.union(id.uses().clone());
         names.extend(id.names());
@@ -99,8 +108,9 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     };
     let order = order.unwrap_or_default();
     let columns = Sources::check(file, wanted, &after, &mut problems).columns;
+    let mail = templates(pipeline, &after, &mut problems);
     let names = names.into_iter().collect();
-    problems.or(Compiled { reader, uses, names, chain, columns, id, order })
+    problems.or(Compiled { reader, uses, names, chain, columns, mail, id, order })
 }
 
 fn parse(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Schema, Problems> {
@@ -120,6 +130,7 @@ fn wanted(pipeline: &spec::Pipeline) -> Wanted<'_> {
         spec::Sink::Sql(spec::Sql { statement: spec::Statement::Insert(insert), .. }) => {
             insert.columns.as_deref()
         }
+        spec::Sink::Mail(_) => Some(&[]),
         _ => None,
     }
 }
@@ -164,6 +175,29 @@ impl Sources {
 
     fn names(&self) -> impl Iterator<Item = Name> {
         self.programs.iter().flat_map(|program| program.names().iter().copied())
+    }
+}
+
+/// The templates of a mail sink.
+fn templates(
+    pipeline: &spec::Pipeline,
+    env: &Env,
+    problems: &mut Problems,
+) -> Option<Arc<mail::Templates>> {
+    let spec::Sink::Mail(said) = &pipeline.sink else { return None };
+    let texts = mail::Texts {
+        from: said.from.clone(),
+        to: said.to.clone(),
+        subject: said.subject.clone(),
+        text: said.text.clone(),
+        html: said.html.clone(),
+    };
+    match mail::Templates::compile(&pipeline.file, &texts, env) {
+        Ok(templates) => Some(Arc::new(templates)),
+        Err(found) => {
+            problems.append(found);
+            None
+        }
     }
 }
 

@@ -188,6 +188,9 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
     }
     let reader = reader_schema(pipeline, world).await?;
     let built = build(pipeline, &reader, sink)?;
+    if let (Effect::Keyed(_), Some(state)) = (&built.sink, &world.state) {
+        state.ready().await?;
+    }
     built.sink.bind().await?;
     Ok(built)
 }

@@ -12,6 +12,7 @@ use crate::observe::Board;
 use crate::port::{Admin, Producer, Schemas};
 use crate::record::Fault;
 use crate::registry::contracts::Contracts;
+use crate::sink::mail;
 
 /// Clients and settings that all pipelines of a process share.
 pub struct World {
@@ -33,6 +34,8 @@ pub struct World {
     pub databases: BTreeMap<String, Arc<Database>>,
     /// Where pipelines stand whose sink is no database.
     pub state: Option<Arc<Database>>,
+    /// How mails leave, if that is set.
+    pub mail: Option<mail::Transport>,
     /// What is seen from outside.
     pub board: Arc<Board>,
 }

@@ -48,6 +48,8 @@ pub enum Scalar {
     Brokers,
     /// An address to listen at.
     Address,
+    /// The name or address of a machine.
+    Domain,
     /// An `http://` or `https://` address.
     Url,
     /// A PostgreSQL address without a password.
@@ -108,6 +110,9 @@ impl Scalar {
             }
             Scalar::Brokers => text.split(',').all(|broker| host_and_port(broker.trim())),
             Scalar::Address => text.parse::<std::net::SocketAddr>().is_ok(),
+            Scalar::Domain => {
+                within(253) && (domain(text) || text.parse::<std::net::IpAddr>().is_ok())
+            }
             Scalar::Url => {
                 let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
                 rest.is_some_and(|rest| !rest.is_empty()) && printable(text) && !text.contains('@')
@@ -153,6 +158,7 @@ impl Scalar {
             Scalar::Base64 => "bytes in base64",
             Scalar::Brokers => "brokers as `host:port`, with commas between them",
             Scalar::Address => "an address and port to listen at",
+            Scalar::Domain => "a machine's name or address, without a port",
             Scalar::Url => "an http or https address without a password",
             Scalar::Postgres => "a `postgres://` address without a password",
             Scalar::Path => "a path",
@@ -178,7 +184,7 @@ impl Scalar {
             Scalar::Statement => {
                 "UPDATE stock SET available = available - :quantity WHERE sku = :sku"
             }
-            Scalar::Template => "'Order {{ order_id }}'",
+            Scalar::Template => "'Order {{ event.order_id }}'",
             Scalar::Count(..) => "10",
             Scalar::Duration(..) => "5s",
             Scalar::Size(..) => "4MiB",
@@ -187,6 +193,7 @@ impl Scalar {
             Scalar::Base64 => "AAAAAAE=",
             Scalar::Brokers => "kafka-1:9092,kafka-2:9092",
             Scalar::Address => "127.0.0.1:9400",
+            Scalar::Domain => "mail.example.com",
             Scalar::Url => "https://registry:8081",
             Scalar::Postgres => "postgres://ordermill@db/orders",
             Scalar::Path => "some/folder",
@@ -210,6 +217,15 @@ fn digits(text: &str) -> bool {
 
 fn printable(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// Labels with dots between them.
+fn domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    text.split('.').all(label)
 }
 
 fn identifier(text: &str, more: &str) -> bool {
@@ -281,6 +297,8 @@ mod tests {
             (Scalar::Brokers, "a:1, b:2", "a"),
             (Scalar::Brokers, "[::1]:9092", "a:0"),
             (Scalar::Address, "0.0.0.0:80", "localhost"),
+            (Scalar::Domain, "mail-1.example.com", "mail:25"),
+            (Scalar::Domain, "::1", "a..b"),
             (Scalar::Url, "http://a", "http://u:p@a"),
             (Scalar::Postgres, "postgres://u@h:5432/d?sslmode=require", "postgres://u:p@h/d"),
             (Scalar::Postgres, "postgresql://h/d", "postgres://h/d?password=p"),

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::config::grammar::nearest;
 use crate::config::units::show_duration;
 
-/// Checks pipelines against the settings: their databases are there, their drain ends before the session.
+/// Checks pipelines against the settings: their databases and the way for mails are there, their drain ends before the session.
 ///
 /// # Errors
 /// Everything that does not fit, where the pipeline files say it.
@@ -26,6 +26,11 @@ pub fn fit(pipelines: &[Pipeline], config: &Config) -> Result<(), Problems> {
             };
             let what = format!("ordermill.yaml has no database `{name}`");
             problems.push(Problem::new(file, places.database, what).hint(hint));
+        }
+        if matches!(sink, Sink::Mail(_)) && config.mail.is_none() {
+            let hint = "add `mail: { smtp: { host: … } }` or `mail: { folder: … }`";
+            let what = "ordermill.yaml does not say how mails leave";
+            problems.push(Problem::new(file, places.sink, what).hint(hint));
         }
         let session = config.kafka.session_timeout;
         if limits.drain >= session {
@@ -57,6 +62,12 @@ mod tests {
             fit(std::slice::from_ref(&pipeline), &config).unwrap_err().to_string(),
             "a.yaml:3:26: ordermill.yaml has no database `oders`; add `databases: { oders: … }` to ordermill.yaml\n\
              a.yaml:4:18: `limits.drain` 45s is not shorter than `kafka.session_timeout` 45s; begun work must end before the group takes the partition away"
+        );
+        let mail = "name: a\nsource: { topic: t }\nsink: { mail: { from: a, to: b, subject: c, text: d } }\n";
+        let mail = parse(Path::new("a.yaml"), mail.as_bytes()).unwrap();
+        assert_eq!(
+            fit(&[mail], &config).unwrap_err().to_string(),
+            "a.yaml:3:7: ordermill.yaml does not say how mails leave; add `mail: { smtp: { host: … } }` or `mail: { folder: … }`"
         );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ordermill.yaml");

@@ -161,8 +161,7 @@ pub static SINKS: &[Key] = &[
         "Avro files on disk or in an object store: exactly once",
     )
     .not_yet(),
-    Key::new("mail", Is::Fields(&MAIL), "e-mail: at least once, each with one Message-ID")
-        .not_yet(),
+    Key::new("mail", Is::Fields(&MAIL), "e-mail: at least once, each with one Message-ID"),
     Key::later("webhook", "HTTP requests"),
 ];
 
@@ -251,11 +250,11 @@ pub static ROLL: Fields = Fields::of(&[
 
 /// `sink: mail`.
 pub static MAIL: Fields = Fields::of(&[
-    Key::new("from", Is::One(Scalar::Template), "the sender").required(),
-    Key::new("to", Is::One(Scalar::Template), "the recipient").required(),
-    Key::new("subject", Is::One(Scalar::Template), "the subject").required(),
-    Key::new("text", Is::One(Scalar::Template), "the text").required(),
-    Key::new("html", Is::One(Scalar::Template), "the same as HTML"),
+    Key::new("from", Is::One(Scalar::Template), "the sender: `shop@example.com` or `Shop <shop@example.com>`. Like the others a Jinja template over the event after its stages, `{{ event.order_id }}`, and over the names that expressions know; what is not there, and null, is an error").required(),
+    Key::new("to", Is::One(Scalar::Template), "the recipient: exactly one").required(),
+    Key::new("subject", Is::One(Scalar::Template), "the subject; line breaks in it become spaces").required(),
+    Key::new("text", Is::One(Scalar::Template), "the text, at most 256 KiB").required(),
+    Key::new("html", Is::One(Scalar::Template), "the same as HTML; values are escaped in it"),
     Key::new(
         "in_flight",
         Is::One(Scalar::Count(1, 10_000)),

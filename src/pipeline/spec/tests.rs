@@ -266,14 +266,16 @@ fn what_is_not_built_is_read_whole_but_refused() {
         panic!()
     };
     assert_eq!((execute.rows, execute.otherwise), (Rows::Exactly(1), Shortfall::Drop));
-    for text in NOT_YET {
+    // Built since.
+    let built = ["sink: { mail:"];
+    for text in NOT_YET.iter().filter(|text| !built.iter().any(|built| text.contains(built))) {
         let said = wrong(text);
         assert!(said.lines().all(|line| line.contains("not yet possible")), "{said}");
     }
     assert_eq!(
         wrong(NOT_YET[1]),
         "2:27: `2026-01-05T10:00:00Z` is not yet possible for `source.from`; leave it out\n\
-         3:9: `sink.topic` is not yet possible; allowed: sql"
+         3:9: `sink.topic` is not yet possible; allowed: sql, mail"
     );
 }
 
@@ -383,7 +385,7 @@ fn what_is_wrong_between_keys_is_said_where_it_stands() {
         ),
         (
             least("sink: { sql:", "sink: { webhook: {}, sql:"),
-            "3:9: `sink.webhook` is not yet possible; allowed: sql\n3:22: `sink` takes one key here, and `sql` is a second one; what belongs to the first is indented below it, or stands in its { }",
+            "3:9: `sink.webhook` is not yet possible; allowed: sql, mail\n3:22: `sink` takes one key here, and `sql` is a second one; what belongs to the first is indented below it, or stands in its { }",
         ),
         (
             format!("{LEAST}stages: [ filter ]\n"),
