@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("schema_registry_converter", &["registry"]),
     ("prometheus", &["observe"]),
     ("reqwest", &["registry"]),
+    ("object_store", &["sink"]),
+    ("miniz_oxide", &["codec"]),
 ];
 
 struct Source {

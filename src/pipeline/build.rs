@@ -10,7 +10,7 @@ use super::world::World;
 use crate::database::Conflict;
 use crate::port::{BatchSink, SchemaText};
 use crate::record::Fault;
-use crate::sink::sql;
+use crate::sink::{archive, sql};
 
 /// A pipeline ready to be bound.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub fn build(
     let compiled =
         compile(pipeline, schema).map_err(|p| Fault::fatal("pipeline_file", p.to_string()))?;
     let sink = make(&compiled)?;
-    let batch = sql(pipeline)?.batch;
+    let batch = batch(pipeline)?;
     let tombstone = Tombstone::of(&pipeline.source);
     let key_type = pipeline.source.key_type;
     let factory = Factory::new(Arc::new(compiled), Arc::clone(&sink), tombstone, key_type);
@@ -70,6 +70,9 @@ pub fn named_sink(
     compiled: &Compiled,
     world: &World,
 ) -> Result<Arc<dyn BatchSink>, Fault> {
+    if let spec::Sink::Archive(archive) = &pipeline.sink {
+        return named_archive(pipeline, archive, compiled);
+    }
     let sql = sql(pipeline)?;
     let spec::Statement::Insert(insert) = &sql.statement else {
         return Err(Fault::fatal("not_yet", "execute is not built yet"));
@@ -89,6 +92,28 @@ pub fn named_sink(
         },
     };
     Ok(Arc::new(sql::Insert::new(Arc::clone(database), options)))
+}
+
+fn named_archive(
+    pipeline: &spec::Pipeline,
+    archive: &spec::Archive,
+    compiled: &Compiled,
+) -> Result<Arc<dyn BatchSink>, Fault> {
+    let entries = archive::Entries::of(compiled.chain.output())
+        .map_err(|e| Fault::fatal(e.code(), e.to_string()))?;
+    let (to, pipeline) = (archive.to.clone(), pipeline.name.clone());
+    Ok(Arc::new(archive::Archive::new(archive::Options { to, pipeline, entries })))
+}
+
+/// How much goes into one step.
+fn batch(pipeline: &spec::Pipeline) -> Result<spec::Batch, Fault> {
+    match &pipeline.sink {
+        // Only its size and age end an object; the window bounds both.
+        spec::Sink::Archive(spec::Archive { roll, .. }) => {
+            Ok(spec::Batch { rows: usize::MAX, bytes: roll.size, every: roll.every })
+        }
+        _ => Ok(sql(pipeline)?.batch),
+    }
 }
 
 fn sql(pipeline: &spec::Pipeline) -> Result<&spec::Sql, Fault> {

@@ -45,7 +45,9 @@ impl Claimer {
             let foreign = committed.as_ref().filter(|c| !marker::is_ours(&c.metadata));
             let start = foreign.map_or(ends.start, |c| c.next.max(ends.start));
             let topic_id = ids.get(&*partition.topic).copied().ok_or_else(|| gone(partition))?;
-            wanted.push(Wanted { partition: partition.clone(), topic_id, start });
+            let committed = committed.as_ref().filter(|c| marker::is_ours(&c.metadata));
+            let committed = committed.map(|c| c.next);
+            wanted.push(Wanted { partition: partition.clone(), topic_id, start, committed });
         }
         let claims = truth.claim(&self.group, &wanted).await?;
         // Asked after the claim: the old owner went on until then.

@@ -14,6 +14,7 @@ use crate::codec::Schema;
 use crate::expr::{self, Env, Program, Source};
 use crate::port::SchemaText;
 use crate::record::{End, Fault, Name, Scope, Type, Uses, Value};
+use crate::sink::archive;
 use crate::sink::sql::{Column, Slot};
 use crate::stage::{self, Chain};
 
@@ -72,6 +73,11 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     // What nobody reads is not decoded: everything is compiled again on what is left.
     let mut names: BTreeSet<Name> = checked.names();
     names.extend(sink.names());
+    if let spec::Sink::Archive(archive) = &pipeline.sink {
+        names.extend(archive::Entries::NAMES);
+        archive::check(&archive.to, checked.output())
+            .map_err(|why| Problem::new(file, pipeline.places.sink, why))?;
+    }
     let mut uses = checked.uses(&sink.uses());
     if let Some(id) = &id {
         uses = uses.union(id.uses().clone());

@@ -14,6 +14,9 @@ pub struct Wanted {
     pub topic_id: TopicId,
     /// Where to start if nothing is known of it yet.
     pub start: NextOffset,
+    /// What the group has committed to Kafka, where the commit is ours: it follows the truth, so a truth
+    /// that stands before it has lost something.
+    pub committed: Option<NextOffset>,
 }
 
 /// The right to work a partition, until somebody else claims it.

@@ -2,4 +2,5 @@
 //!
 //! One folder an effect. A sink knows its own protocol and nothing of Kafka, stages or pipelines.
 
+pub mod archive;
 pub mod sql;
