@@ -67,6 +67,7 @@ fn wanted(partition: i32) -> Wanted {
         partition: PartitionId::new("orders.created", partition),
         topic_id: TopicId(Uuid::from_u128(7)),
         start: NextOffset(0),
+        committed: None,
     }
 }
 

@@ -37,6 +37,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["registry"]),
     ("lettre", &["sink"]),
     ("minijinja", &["sink"]),
+    ("object_store", &["sink"]),
+    ("miniz_oxide", &["codec"]),
 ];
 
 struct Source {

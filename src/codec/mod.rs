@@ -17,12 +17,17 @@ mod error;
 pub mod frame;
 mod schema;
 
+mod derive;
+
 mod decode;
 mod encode;
 
 pub mod json;
 
+pub mod container;
+
 pub use decode::{Plan, compatible};
+pub use derive::schema_of;
 pub use encode::Encoder;
 pub use error::{Error, Flaw};
 pub use schema::Schema;

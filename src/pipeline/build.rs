@@ -13,7 +13,7 @@ use super::world::World;
 use crate::database::Conflict;
 use crate::port::{Progress, SchemaText};
 use crate::record::Fault;
-use crate::sink::{mail, sql};
+use crate::sink::{archive, mail, sql};
 
 /// A pipeline ready to be bound.
 #[derive(Debug)]
@@ -69,9 +69,8 @@ pub fn named_sink(
     match &pipeline.sink {
         spec::Sink::Sql(sql) => named_sql(sql, compiled, world),
         spec::Sink::Mail(mail) => named_mail(pipeline, mail, compiled, world),
-        spec::Sink::Topic(_) | spec::Sink::Archive(_) => {
-            Err(Fault::fatal("not_yet", "this sink is not built yet"))
-        }
+        spec::Sink::Archive(archive) => named_archive(pipeline, archive, compiled),
+        spec::Sink::Topic(_) => Err(Fault::fatal("not_yet", "this sink is not built yet")),
     }
 }
 
@@ -94,6 +93,18 @@ fn named_sql(sql: &spec::Sql, compiled: &Compiled, world: &World) -> Result<Effe
         },
     };
     Ok(Effect::Batch(Arc::new(sql::Insert::new(Arc::clone(database), options))))
+}
+
+fn named_archive(
+    pipeline: &spec::Pipeline,
+    archive: &spec::Archive,
+    compiled: &Compiled,
+) -> Result<Effect, Fault> {
+    let entries = archive::Entries::of(compiled.chain.output())
+        .map_err(|e| Fault::fatal(e.code(), e.to_string()))?;
+    let (to, pipeline) = (archive.to.clone(), pipeline.name.clone());
+    let options = archive::Options { to, pipeline, entries };
+    Ok(Effect::Batch(Arc::new(archive::Archive::new(options))))
 }
 
 fn named_mail(

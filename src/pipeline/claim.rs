@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::marker;
-use crate::port::{Admin, Claim, Future, Progress, Refusal, Wanted};
+use crate::port::{Admin, Claim, Future, Progress, Wanted};
 use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// What a claim needs to know of the world.
@@ -45,7 +45,9 @@ impl Claimer {
             let foreign = committed.as_ref().filter(|c| !marker::is_ours(&c.metadata));
             let start = foreign.map_or(ends.start, |c| c.next.max(ends.start));
             let topic_id = ids.get(&*partition.topic).copied().ok_or_else(|| gone(partition))?;
-            wanted.push(Wanted { partition: partition.clone(), topic_id, start });
+            let committed = committed.as_ref().filter(|c| marker::is_ours(&c.metadata));
+            let committed = committed.map(|c| c.next);
+            wanted.push(Wanted { partition: partition.clone(), topic_id, start, committed });
         }
         let claims = truth.claim(&self.group, &wanted).await?;
         // Asked after the claim: the old owner went on until then.
@@ -136,15 +138,5 @@ impl Progress for CommittedOffsets {
             });
             Ok(claims.collect())
         })
-    }
-
-    /// The commit itself is all that is kept, and the group sends it.
-    fn keep<'a>(
-        &'a self,
-        _: &'a Claim,
-        _: NextOffset,
-        _: &'a [u8],
-    ) -> Future<'a, Result<(), Refusal>> {
-        Box::pin(async { Ok(()) })
     }
 }

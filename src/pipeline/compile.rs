@@ -15,8 +15,8 @@ use crate::codec::Schema;
 use crate::expr::{self, Env, Program, Source};
 use crate::port::SchemaText;
 use crate::record::{End, Fault, Name, Scope, Type, Uses, Value};
-use crate::sink::mail;
 use crate::sink::sql::{Column, Slot};
+use crate::sink::{archive, mail};
 use crate::stage::{self, Chain};
 
 /// A pipeline as it runs on decoded fields.
@@ -84,6 +84,11 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     if let Some(mail) = &mail {
         names.extend(mail.names());
         used = used.union(mail.uses().clone());
+    }
+    if let spec::Sink::Archive(archive) = &pipeline.sink {
+        names.extend(archive::Entries::NAMES);
+        archive::check(&archive.to, checked.output())
+            .map_err(|why| Problem::new(file, pipeline.places.sink, why))?;
     }
     let mut uses = checked.uses(&used);
     if let Some(id) = &id {

@@ -74,12 +74,21 @@ impl Door {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).get_mut(partition).map(act)
     }
 
-    fn judge(&self, slot: &mut Slot) -> Room {
-        let was = slot.full.load(Ordering::Relaxed);
-        let full = slot.gate.judge(slot.load.now(), self.window);
+    /// Judges a slot's load; when its window has just become full, says so to the tasks that fill it.
+    fn judge(&self, partition: &PartitionId) -> Room {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.get_mut(partition) else { return Room::Full };
+        let (was, load) = (slot.full.load(Ordering::Relaxed), slot.load.now());
+        let full = slot.gate.judge(load, self.window);
         slot.full.store(full, Ordering::Release);
         if full && !was {
             self.view.windows_full.fetch_add(1, Ordering::Relaxed);
+            // Of shared bytes others may hold most, and hear nothing as long as nothing comes for them.
+            let shared = load.shared_bytes >= self.window.bytes;
+            for (_, slot) in slots.iter().filter(|(other, _)| shared || *other == partition) {
+                // A task that has ended has nothing to offer.
+                let _ = slot.feed.send(Feed::Full);
+            }
         }
         if full { Room::Full } else { Room::Free }
     }
@@ -114,13 +123,12 @@ impl Intake for Door {
                 slot.load.sub(records, bytes);
                 slot.topic.ledger.given_back(records as u64);
             }
-            self.judge(slot)
         });
-        delivered.unwrap_or(Room::Full)
+        delivered.map_or(Room::Full, |()| self.judge(partition))
     }
 
     fn room(&self, partition: &PartitionId) -> Room {
-        self.with(partition, |slot| self.judge(slot)).unwrap_or(Room::Full)
+        self.judge(partition)
     }
 
     fn committed(&self, result: Result<&[(PartitionId, NextOffset)], String>) {

@@ -58,6 +58,14 @@ impl Effect {
         }
     }
 
+    /// See [`BatchSink::gathers`].
+    pub fn gathers(&self) -> bool {
+        match self {
+            Effect::Batch(sink) => sink.gathers(),
+            Effect::Keyed(_) => false,
+        }
+    }
+
     /// Where dead letters wait for their relay; `None`: tasks send them and wait.
     pub fn outbox(&self) -> Option<&dyn Outbox> {
         match self {

@@ -81,6 +81,13 @@ pub trait BatchSink: Send + Sync {
         None
     }
 
+    /// Does it gather for long, minutes instead of milliseconds? Then what was gathered is applied when the
+    /// partition is given up, within the drain time, and records are freed once they are encoded: such a
+    /// sink refuses no single record (`Poison`) in a step.
+    fn gathers(&self) -> bool {
+        false
+    }
+
     /// Does a step: effects and (where `truth` is its own) progress together, fenced by the claim.
     /// Doing the same step twice does it once. Steps of one partition never overlap; those of
     /// different partitions do.

@@ -2,5 +2,6 @@
 //!
 //! One folder an effect. A sink knows its own protocol and nothing of Kafka, stages or pipelines.
 
+pub mod archive;
 pub mod mail;
 pub mod sql;

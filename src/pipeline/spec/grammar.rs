@@ -158,9 +158,8 @@ pub static SINKS: &[Key] = &[
     Key::new(
         "archive",
         Is::Fields(&ARCHIVE),
-        "Avro files on disk or in an object store: exactly once",
-    )
-    .not_yet(),
+        "Avro files in a folder, a chain of them per partition: exactly once",
+    ),
     Key::new("mail", Is::Fields(&MAIL), "e-mail: at least once, each with one Message-ID"),
     Key::later("webhook", "HTTP requests"),
 ];
@@ -236,16 +235,30 @@ pub static TOPIC_SINK: Fields = Fields::of(&[
 
 /// `sink: archive`.
 pub static ARCHIVE: Fields = Fields::of(&[
-    Key::new("to", Is::One(Scalar::Path), "a folder, or an address such as `s3://bucket/folder`")
-        .required(),
-    Key::new("roll", Is::Fields(&ROLL), "when an object is full"),
+    Key::new(
+        "to",
+        Is::One(Scalar::Path),
+        "a folder of the pipeline's own; an address such as `s3://bucket/folder` is refused: it is not built in",
+    )
+    .required(),
+    Key::new(
+        "roll",
+        Is::Fields(&ROLL),
+        "when a file is full; it ends too when the partition's `limits.window` is full, and at a stop",
+    ),
     TIMEOUT_KEY,
 ]);
 
 /// `roll`.
 pub static ROLL: Fields = Fields::of(&[
-    Key::new("size", Is::One(Scalar::Size(1 << 20, 1 << 30)), "at this size").default("64MiB"),
-    Key::new("every", Is::One(Scalar::Duration(1000, DAY_MS)), "at this age").default("5m"),
+    Key::new(
+        "size",
+        Is::One(Scalar::Size(1 << 20, 1 << 30)),
+        "at this size, before it is compressed",
+    )
+    .default("64MiB"),
+    Key::new("every", Is::One(Scalar::Duration(1000, DAY_MS)), "at this age of its first record")
+        .default("5m"),
 ]);
 
 /// `sink: mail`.

@@ -65,11 +65,13 @@ cases:
 const LEAST: &str =
     "name: least\nsource: { topic: t }\nsink: { sql: { database: d, insert: { table: o } } }\n";
 
+/// An archive with everything that it may say.
+const KEPT: &str = "name: a\nsource: { topic: t }\nsink: { archive: { to: some/folder, roll: { size: 1MiB, every: 1h }, timeout: 1s } }\n";
+
 /// What is read but not built, besides what `FULL` has.
 const NOT_YET: &[&str] = &[
     "name: a\nsource: { topic: t, from: latest }\nstages:\n  - route: [ { when: 'true', topic: x }, { else: drop } ]\nsink: { topic: { schema: s, key: event.a, partition: same, headers: none, batch: { rows: 5, bytes: 1MiB, every: 1s }, timeout: 1s } }\nretry: { then: dead_letter }\non_replay: skip\n",
     "name: a\nsource: { topic: t, from: 2026-01-05T10:00:00Z }\nsink: { topic: { topic: o } }\n",
-    "name: a\nsource: { topic: t }\nsink: { archive: { to: s3://bucket/folder, roll: { size: 1MiB, every: 1h }, timeout: 1s } }\n",
     "name: a\nsource: { topic: t }\nsink: { mail: { from: a, to: b, subject: c, text: d, html: e, in_flight: 5, timeout: 1s } }\n",
     "name: a\nsource: { topic: t }\nsink: { sql: { database: o, execute: 'UPDATE a SET b = :b', rows: 1, else: drop } }\n",
 ];
@@ -245,6 +247,22 @@ fn what_is_left_out_has_the_defaults_of_the_table() {
 }
 
 #[test]
+fn an_archive_rolls_at_a_size_and_an_age() {
+    let archive = |text: &str| {
+        let Sink::Archive(archive) = parsed(text).sink else { panic!() };
+        archive
+    };
+    let (kept, plain) = (
+        archive(KEPT),
+        archive(&KEPT.replace(", roll: { size: 1MiB, every: 1h }, timeout: 1s", "")),
+    );
+    assert_eq!((&*kept.to, kept.timeout), ("some/folder", Duration::from_secs(1)));
+    assert_eq!(kept.roll, Roll { size: 1 << 20, every: Duration::from_secs(3600) });
+    assert_eq!(plain.timeout, Duration::from_secs(10));
+    assert_eq!(plain.roll, Roll { size: 64 << 20, every: Duration::from_secs(300) });
+}
+
+#[test]
 fn what_is_not_built_is_read_whole_but_refused() {
     let read: Vec<_> =
         NOT_YET.iter().map(|text| whole(text).unwrap_or_else(|p| panic!("{p}\n{text}"))).collect();
@@ -258,11 +276,9 @@ fn what_is_not_built_is_read_whole_but_refused() {
     assert_eq!((route.when[0].1.as_str(), &route.otherwise), ("x", &Otherwise::Drop));
     assert!(matches!(read[1].source.from, From::Time(time) if time.as_second() == 1_767_607_200));
     assert_eq!((read[0].on_replay, read[1].on_replay), (OnReplay::Skip, OnReplay::Run));
-    let Sink::Archive(archive) = &read[2].sink else { panic!() };
-    assert_eq!(archive.roll, Roll { size: 1 << 20, every: Duration::from_secs(3600) });
-    let Sink::Mail(mail) = &read[3].sink else { panic!() };
+    let Sink::Mail(mail) = &read[2].sink else { panic!() };
     assert_eq!((mail.in_flight, mail.html.as_ref().map(Text::as_str)), (5, Some("e")));
-    let Sink::Sql(Sql { statement: Statement::Execute(execute), .. }) = &read[4].sink else {
+    let Sink::Sql(Sql { statement: Statement::Execute(execute), .. }) = &read[3].sink else {
         panic!()
     };
     assert_eq!((execute.rows, execute.otherwise), (Rows::Exactly(1), Shortfall::Drop));
@@ -275,7 +291,7 @@ fn what_is_not_built_is_read_whole_but_refused() {
     assert_eq!(
         wrong(NOT_YET[1]),
         "2:27: `2026-01-05T10:00:00Z` is not yet possible for `source.from`; leave it out\n\
-         3:9: `sink.topic` is not yet possible; allowed: sql, mail"
+         3:9: `sink.topic` is not yet possible; allowed: sql, archive, mail"
     );
 }
 
@@ -385,7 +401,7 @@ fn what_is_wrong_between_keys_is_said_where_it_stands() {
         ),
         (
             least("sink: { sql:", "sink: { webhook: {}, sql:"),
-            "3:9: `sink.webhook` is not yet possible; allowed: sql, mail\n3:22: `sink` takes one key here, and `sql` is a second one; what belongs to the first is indented below it, or stands in its { }",
+            "3:9: `sink.webhook` is not yet possible; allowed: sql, archive, mail\n3:22: `sink` takes one key here, and `sql` is a second one; what belongs to the first is indented below it, or stands in its { }",
         ),
         (
             format!("{LEAST}stages: [ filter ]\n"),
@@ -525,7 +541,7 @@ fn used(node: &Node, path: &str, all: &mut BTreeSet<String>) {
 #[test]
 fn every_key_of_the_table_stands_in_a_file_of_these_tests() {
     let mut seen = BTreeSet::new();
-    for text in [FULL, LEAST].iter().chain(NOT_YET) {
+    for text in [FULL, LEAST, KEPT].iter().chain(NOT_YET) {
         used(&yaml::read(Path::new("p"), text.as_bytes(), BYTES_MAX).unwrap(), "", &mut seen);
     }
     let missing: Vec<_> =
@@ -569,7 +585,7 @@ fn a_value_of_the_wrong_kind_is_refused_at_its_place_whatever_the_key() {
         Node::plain("", at),
         Node::plain("\u{1}", at),
     ];
-    for text in [FULL, LEAST].iter().chain(NOT_YET) {
+    for text in [FULL, LEAST, KEPT].iter().chain(NOT_YET) {
         let file = Path::new("p.yaml");
         let node = yaml::read(file, text.as_bytes(), BYTES_MAX).unwrap();
         for (path, spoilt) in bad.iter().flat_map(|bad| spoilt(&node, "", &rows, bad)) {
@@ -700,7 +716,7 @@ fn a_pipeline_file_is_bounded() {
 
 /// A valid file with something cut out, put in or changed.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let file = prop::sample::select([&[FULL, LEAST], NOT_YET].concat());
+    let file = prop::sample::select([&[FULL, LEAST, KEPT], NOT_YET].concat());
     let piece = prop_oneof![
         "[-:,\\[\\]{}#&*!|>'\"%\t\n ]{1,3}",
         Just("{ }".to_owned()),

@@ -34,6 +34,7 @@ impl Task {
         self.stop = Counter::new(self.shared.stop_after);
         self.refused = Counter::new(self.shared.stop_after);
         self.bad = None;
+        self.pressed = false;
         let receipts: Vec<_> = self.receipts.drain(..).collect();
         receipts.into_iter().for_each(|receipt| self.close(Some(receipt)));
         self.building = Chunk::new(self.tracker.position());

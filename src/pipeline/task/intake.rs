@@ -1,11 +1,12 @@
 //! What comes in: batches into the queue, records into the chunk being built, chunks to the machine.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
-use super::{Feed, Task, Word};
+use super::{Feed, Stage, Task, Word};
 use crate::engine::offsets::{Receipt, Tracker};
 use crate::engine::partition::Input;
 use crate::pipeline::chunk::Chunk;
@@ -25,6 +26,7 @@ impl Task {
                     self.awaited = None;
                 }
             }
+            Feed::Full => self.pressed |= !self.building.is_empty() || !self.queue.is_empty(),
             Feed::Batch(batch) if self.awaited.is_some() || self.claim.is_none() => {
                 // Of an older start: its offsets say nothing about where this one stands.
                 self.give_back(batch.len(), batch.bytes());
@@ -78,7 +80,9 @@ impl Task {
                 .observe(began.elapsed().as_secs_f64());
             match done {
                 Processed::All => {
-                    self.kept.extend(self.queue.pop_front());
+                    let done = self.queue.pop_front();
+                    // What is gathered for minutes is not held twice.
+                    self.kept.extend(done.filter(|_| !self.shared.sink.gathers()));
                     self.at = 0;
                 }
                 Processed::Full => return,
@@ -147,13 +151,35 @@ impl Task {
             // All dropped: no effect fills it, but progress must not wait for ever.
             || self.building.records >= limits.rows.saturating_mul(16);
         let due = self.building.began.is_none_or(|began| began.elapsed() >= limits.every);
-        if !(full || due || self.bad.is_some()) {
+        let pressed = self.pressed || self.wiring.full.load(Ordering::Acquire);
+        if !(full || due || pressed || self.bad.is_some()) {
             return;
         }
         if self.letters_stand() {
             // The dead-letter topic is away: more letters would only pile up in the database.
             return self.wake_in(LETTERS_PAUSE);
         }
+        self.offer_built();
+    }
+
+    /// The partition is given up: what was gathered is applied, behind the step that is under way; then the
+    /// machine hears of it.
+    pub(super) fn close_up(&mut self) {
+        self.stage = Stage::Closing;
+        if self.shared.sink.gathers() {
+            if self.machine.wants_work() && !self.building.is_empty() {
+                return self.offer_built();
+            }
+            if self.machine.is_applying() {
+                return;
+            }
+        }
+        self.stage = Stage::Drained;
+        self.tell(&Input::Drain);
+    }
+
+    fn offer_built(&mut self) {
+        self.pressed = false;
         let chunk = std::mem::replace(&mut self.building, Chunk::new(NextOffset(0)));
         self.building.from = chunk.to;
         self.building.to = chunk.to;

@@ -45,6 +45,8 @@ pub enum Feed {
     Start(NextOffset),
     /// Records.
     Batch(Box<dyn Batch>),
+    /// The window is full: what was gathered must not wait for more.
+    Full,
 }
 
 /// What the group tells a task.
@@ -158,6 +160,17 @@ type Applying = Future<'static, Result<(), Refusal>>;
 type Claiming = Future<'static, Result<Claim, Fault>>;
 type Asking = Future<'static, (u32, Result<Arc<SchemaText>, Fault>)>;
 
+/// How far the task is with giving its partition up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It was not asked to.
+    Open,
+    /// Nothing more is processed; what was gathered is applied.
+    Closing,
+    /// The machine was told to drain.
+    Drained,
+}
+
 /// The driver of one partition.
 pub struct Task {
     shared: Arc<Shared>,
@@ -197,6 +210,9 @@ pub struct Task {
     applying: Option<(Applying, Instant)>,
     claiming: Option<Claiming>,
     asking: Option<Asking>,
+    /// The window was full: the chunk being built is offered as it is.
+    pressed: bool,
+    stage: Stage,
     gone: bool,
 }
 
@@ -251,6 +267,8 @@ impl Task {
             applying: None,
             claiming: None,
             asking: None,
+            pressed: false,
+            stage: Stage::Open,
             gone: false,
         };
         match claim {
@@ -263,14 +281,7 @@ impl Task {
     /// Runs until the partition is given up.
     pub async fn run(mut self) {
         while !self.gone {
-            if self.lanes.is_some() {
-                self.fill_lanes();
-                self.start_lanes();
-                self.advance();
-            } else {
-                self.fill();
-                self.offer();
-            }
+            self.work();
             if self.gone {
                 break;
             }
@@ -282,6 +293,22 @@ impl Task {
         self.give_back_all();
     }
 
+    fn work(&mut self) {
+        match self.stage {
+            _ if self.lanes.is_some() => {
+                self.fill_lanes();
+                self.start_lanes();
+                self.advance();
+            }
+            Stage::Open => {
+                self.fill();
+                self.offer();
+            }
+            Stage::Closing => self.close_up(),
+            Stage::Drained => {}
+        }
+    }
+
     /// Waits for whatever comes first and takes it in.
     async fn wait(&mut self) {
         let deadline = self.deadline();
@@ -289,7 +316,7 @@ impl Task {
             biased;
             Some(control) = self.wiring.control.recv() => match control {
                 Control::Drain if self.lanes.is_some() => self.drain_lanes(),
-                Control::Drain => self.tell(&Input::Drain),
+                Control::Drain => self.close_up(),
                 Control::Lost => self.tell(&Input::Lost),
             },
             outcome = pending_or(self.applying.as_mut().map(|(step, _)| step)) => self.applied(outcome),
