@@ -4,7 +4,7 @@ use super::args::{Common, Lint};
 use super::{Failure, output, world};
 use crate::config::Problems;
 use crate::pipeline::compile::compile;
-use crate::pipeline::spec;
+use crate::pipeline::{sending, spec};
 use crate::registry::contracts::Contracts;
 
 /// Checks settings, pipeline files and, where the contracts folder has their schema, their expressions.
@@ -49,7 +49,9 @@ pub(super) fn check<'p>(
         match contracts.latest(pipeline.source.schema.as_str()) {
             None => unchecked.push(pipeline),
             Some(contract) => {
-                if let Err(found) = compile(pipeline, &contract.schema) {
+                let compiled = compile(pipeline, &contract.schema)
+                    .and_then(|compiled| sending::check(pipeline, &compiled, contracts));
+                if let Err(found) = compiled {
                     problems.append(found);
                 }
             }

@@ -9,7 +9,7 @@ use super::lint::not_checked;
 use super::{Failure, output, world};
 use crate::config::Problems;
 use crate::pipeline::compile::{Compiled, compile};
-use crate::pipeline::{case, spec};
+use crate::pipeline::{case, sending, spec};
 
 /// Runs the cases of these files.
 ///
@@ -25,7 +25,10 @@ pub(super) fn test(common: &Common, command: &Test) -> Result<(), Failure> {
         match contracts.latest(pipeline.source.schema.as_str()) {
             None => output::say(not_checked(pipeline, &config.avro)),
             Some(contract) => match compile(pipeline, &contract.schema) {
-                Ok(compiled) => ready.push((pipeline, Arc::new(compiled))),
+                Ok(compiled) => match sending::check(pipeline, &compiled, &contracts) {
+                    Ok(()) => ready.push((pipeline, Arc::new(compiled))),
+                    Err(found) => problems.append(found),
+                },
                 Err(found) => problems.append(found),
             },
         }

@@ -58,7 +58,7 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// Fetched and not yet taken, per consumer, in KiB.
     pub queued_max_kbytes: u32,
-    /// How long a record may stay unsent or unacknowledged before its answer is `Unavailable`.
+    /// How long a record may stay unsent or unacknowledged before its answer is `Unavailable`; 0: for ever.
     pub delivery_timeout: Duration,
     /// Anything else by the library's own names; none of those that this house insists on.
     pub properties: BTreeMap<String, String>,
@@ -204,6 +204,13 @@ impl Settings {
             .set("queued.max.messages.kbytes", self.queued_max_kbytes.to_string());
         assert_safe(&config, Role::Consumer)?;
         Ok(config)
+    }
+
+    /// The same for a producer that never gives a record up: those behind it would overtake it.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.delivery_timeout = Duration::ZERO;
+        self
     }
 
     /// For a producer.

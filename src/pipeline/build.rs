@@ -11,9 +11,10 @@ use super::reader::Tombstone;
 use super::spec;
 use super::world::World;
 use crate::database::Conflict;
+use crate::kafka::Producer;
 use crate::port::{Progress, SchemaText};
 use crate::record::Fault;
-use crate::sink::{archive, mail, sql};
+use crate::sink::{archive, mail, sql, topic};
 
 /// A pipeline ready to be bound.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ pub fn named_sink(
         spec::Sink::Sql(sql) => named_sql(sql, compiled, world),
         spec::Sink::Mail(mail) => named_mail(pipeline, mail, compiled, world),
         spec::Sink::Archive(archive) => named_archive(pipeline, archive, compiled),
-        spec::Sink::Topic(_) => Err(Fault::fatal("not_yet", "this sink is not built yet")),
+        spec::Sink::Topic(topic) => named_topic(topic, compiled, world),
     }
 }
 
@@ -105,6 +106,35 @@ fn named_archive(
     let (to, pipeline) = (archive.to.clone(), pipeline.name.clone());
     let options = archive::Options { to, pipeline, entries };
     Ok(Effect::Batch(Arc::new(archive::Archive::new(options))))
+}
+
+fn named_topic(
+    said: &spec::TopicSink,
+    compiled: &Compiled,
+    world: &World,
+) -> Result<Effect, Fault> {
+    let sending = compiled
+        .sending
+        .as_ref()
+        .ok_or_else(|| Fault::fatal("pipeline_file", "the topic sink was not compiled"))?;
+    let target = |(topic, subject): &(String, String)| topic::Target {
+        topic: Arc::from(topic.as_str()),
+        subject: subject.clone(),
+        contract: world.contracts.latest(subject).map(|contract| Arc::clone(&contract.schema)),
+    };
+    let options = topic::Options {
+        targets: sending.topics.iter().map(target).collect(),
+        router: sending.router.clone(),
+        key: sending.key.clone(),
+        same_partition: said.partition == spec::Partition::Same,
+        copy_headers: said.headers == spec::Headers::Copy,
+        shape: Arc::clone(compiled.chain.output()),
+    };
+    // A record that was given up would be overtaken by those behind it: the step waits instead.
+    let kafka = world.kafka.clone().patient();
+    let producer = Producer::new(&kafka).map_err(|e| Fault::fatal("kafka", e.to_string()))?;
+    let schemas = Arc::clone(&world.schemas);
+    Ok(Effect::Batch(Arc::new(topic::Topic::new(options, schemas, Arc::new(producer)))))
 }
 
 fn named_mail(

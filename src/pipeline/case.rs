@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::compile::Compiled;
@@ -120,7 +120,16 @@ fn one(
             let value: Value<'_> = column.value(scope)?;
             effect.insert(name.clone(), json::write_value(column.ty(), &value));
         }
-        effects.push(Json::Object(effect));
+        let effect = Json::Object(effect);
+        let router = compiled.sending.as_ref().and_then(|s| Some((s, s.router.as_ref()?)));
+        effects.push(match router {
+            None => effect,
+            // Where it goes is a part of what happens.
+            Some((sending, router)) => {
+                let (topic, _) = &sending.topics[router.pick(scope)?];
+                json!({ "topic": topic, "event": effect })
+            }
+        });
         Ok(())
     });
     if let Err(unread) = end {
@@ -170,6 +179,15 @@ fn compare(case: &Case, came: &Came, compiled: &Compiled, failed: &mut Vec<Faile
 
 /// What is expected, each value in the form that its column's type is shown in.
 fn normal(expected: &Json, compiled: &Compiled) -> Json {
+    let Json::Object(fields) = expected else { return expected.clone() };
+    if compiled.sending.as_ref().is_some_and(|sending| sending.router.is_some()) {
+        let event = fields.get("event").map(|event| normal_event(event, compiled));
+        return json!({ "topic": fields.get("topic"), "event": event });
+    }
+    normal_event(expected, compiled)
+}
+
+fn normal_event(expected: &Json, compiled: &Compiled) -> Json {
     let Json::Object(fields) = expected else { return expected.clone() };
     let bump = Bump::new();
     let shown = fields.iter().map(|(name, value)| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::marker;
 use crate::port::{Admin, Claim, Future, Progress, Wanted};
@@ -109,8 +110,18 @@ fn still_there(claim: &Claim, start: NextOffset, end: NextOffset) -> Result<(), 
 }
 
 /// Kafka's committed offset as the truth, for sinks without a store of their own. It has no fence.
-#[derive(Clone)]
-pub struct CommittedOffsets(pub Arc<dyn Admin>);
+pub struct CommittedOffsets {
+    admin: Arc<dyn Admin>,
+    /// No store counts claims, so this process does: each has a number of its own here.
+    claims: AtomicI64,
+}
+
+impl CommittedOffsets {
+    /// The committed offsets that `admin` tells of.
+    pub fn new(admin: Arc<dyn Admin>) -> Self {
+        Self { admin, claims: AtomicI64::new(0) }
+    }
+}
 
 impl std::fmt::Debug for CommittedOffsets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -126,12 +137,13 @@ impl Progress for CommittedOffsets {
     ) -> Future<'a, Result<Vec<Claim>, Fault>> {
         Box::pin(async move {
             let partitions: Vec<PartitionId> = wanted.iter().map(|w| w.partition.clone()).collect();
-            let committed = self.0.committed(group, &partitions).await?;
+            let committed = self.admin.committed(group, &partitions).await?;
+            let epoch = self.claims.fetch_add(1, Ordering::Relaxed) + 1;
             let claims = wanted.iter().zip(committed).map(|(wanted, committed)| Claim {
                 group: Arc::clone(group),
                 partition: wanted.partition.clone(),
                 topic_id: wanted.topic_id,
-                epoch: 0,
+                epoch,
                 next: committed.map_or(wanted.start, |c| c.next),
                 replay_mark: NextOffset(0),
                 done_ahead: Vec::new(),

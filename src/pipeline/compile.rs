@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::order::Order;
+use super::sending::Sending;
 use super::spec::{self, Problem, Problems, Text};
 use crate::codec::Schema;
 use crate::expr::{self, Env, Program, Source};
@@ -33,6 +34,8 @@ pub struct Compiled {
     pub columns: Vec<(String, Arc<dyn Column>)>,
     /// What a mail says of each event; in place of columns.
     pub mail: Option<Arc<mail::Templates>>,
+    /// How records are written to topics, by a topic sink.
+    pub sending: Option<Arc<Sending>>,
     /// The event's id, where the file says one.
     pub id: Option<Arc<Program>>,
     /// What keeps the order of records in lanes.
@@ -74,6 +77,7 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let after = env.with_event(Arc::clone(checked.output()));
     let sink = Sources::check(file, wanted, &after, &mut problems);
     let mail = templates(pipeline, &after, &mut problems);
+    let sending = Sending::of(pipeline, &after, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -81,6 +85,10 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let mut names: BTreeSet<Name> = checked.names();
     names.extend(sink.names());
     let mut used = sink.uses();
+    if let Some(sending) = &sending {
+        names.extend(sending.names());
+        used = used.union(sending.uses());
+    }
     if let Some(mail) = &mail {
         names.extend(mail.names());
         used = used.union(mail.uses().clone());
@@ -114,8 +122,9 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let order = order.unwrap_or_default();
     let columns = Sources::check(file, wanted, &after, &mut problems).columns;
     let mail = templates(pipeline, &after, &mut problems);
+    let sending = Sending::of(pipeline, &after, &mut problems).map(Arc::new);
     let names = names.into_iter().collect();
-    problems.or(Compiled { reader, uses, names, chain, columns, mail, id, order })
+    problems.or(Compiled { reader, uses, names, chain, columns, mail, sending, id, order })
 }
 
 fn parse(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Schema, Problems> {
@@ -206,7 +215,12 @@ fn templates(
     }
 }
 
-fn program(file: &Path, text: &Text, env: &Env, problems: &mut Problems) -> Option<Arc<Program>> {
+pub(super) fn program(
+    file: &Path,
+    text: &Text,
+    env: &Env,
+    problems: &mut Problems,
+) -> Option<Arc<Program>> {
     match expr::compile(text.as_str(), env) {
         Ok(program) => Some(Arc::new(program)),
         Err(errors) => {

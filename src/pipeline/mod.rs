@@ -16,6 +16,8 @@ pub mod effect;
 
 pub mod order;
 
+pub mod sending;
+
 pub mod build;
 
 pub mod marker;

@@ -101,7 +101,7 @@ fn shared(pipeline: &spec::Pipeline, world: &World, built: &Built) -> Shared {
             Effect::Batch(_) => 0,
             Effect::Keyed(keyed) => keyed.in_flight,
         })),
-        committed: Arc::new(CommittedOffsets(Arc::clone(&world.admin))),
+        committed: Arc::new(CommittedOffsets::new(Arc::clone(&world.admin))),
         claimer: Claimer {
             group: Arc::from(pipeline.source.group.as_str()),
             admin: Arc::clone(&world.admin),
@@ -186,6 +186,9 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
             world.make_dead_letter_topic(&letters, topic, pipeline).await?;
         }
     }
+    for topic in pipeline.outputs() {
+        output(pipeline, world, topic).await?;
+    }
     let reader = reader_schema(pipeline, world).await?;
     let built = build(pipeline, &reader, sink)?;
     if let (Effect::Keyed(_), Some(state)) = (&built.sink, &world.state) {
@@ -193,6 +196,37 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
     }
     built.sink.bind().await?;
     Ok(built)
+}
+
+/// An output topic must be there, with a partition for each of the source's where records keep theirs.
+async fn output(pipeline: &spec::Pipeline, world: &World, topic: &str) -> Result<(), Fault> {
+    let mut partitions = 1;
+    for source in &pipeline.source.topics {
+        let found = world.admin.topic(source).await?;
+        partitions = partitions.max(found.map_or(1, |info| info.partitions));
+    }
+    let file = pipeline.file.display();
+    match world.admin.topic(topic).await? {
+        None if world.make_topics => world.admin.create_topic(topic, partitions, 1).await,
+        None => Err(Fault::fatal(
+            "unknown_topic",
+            format!(
+                "output topic {topic} does not exist; create it (`ordermill topic apply` does), or \
+                 correct the sink in {file}"
+            ),
+        )),
+        Some(info) if pipeline.keeps_partitions() && info.partitions < partitions => {
+            Err(Fault::fatal(
+                "partitions",
+                format!(
+                    "output topic {topic} has {} partitions and its source {partitions}: records \
+                     cannot keep theirs; raise it, or say `partition: hash` in {file}",
+                    info.partitions
+                ),
+            ))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The schema under which events are read: the repository's newest contract, else the registry's newest

@@ -5,3 +5,4 @@
 pub mod archive;
 pub mod mail;
 pub mod sql;
+pub mod topic;

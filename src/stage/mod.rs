@@ -26,6 +26,8 @@ pub mod map;
 pub mod set;
 pub mod unnest;
 
+pub mod route;
+
 pub use chain::{Chain, STAGES_MAX, build};
 pub use error::{Error, Mistake};
 pub use options::Options;

@@ -1,6 +1,6 @@
 //! The one table of stages: the grammar page is made from it, and a test holds it complete.
 
-use super::{check, dedup, drop, filter, keep, map, set, unnest};
+use super::{check, dedup, drop, filter, keep, map, route, set, unnest};
 
 /// A stage's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,11 @@ pub const TABLE: &[Row] = &[
         does: "drops an event whose `by` was seen lately in the partition (`duplicate`); best effort \
                within a generation",
     },
+    Row {
+        name: route::NAME,
+        options: "[ { when: CEL (bool), topic: topic }, …, { else: topic, drop or reject } ]",
+        does: "says which topic an event goes to; the last stage, with the sink `topic` (`route`; `no route`)",
+    },
 ];
 
 #[cfg(test)]
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_stage_file_has_its_row() {
-        let files = ["filter", "check", "map", "set", "keep", "drop", "unnest", "dedup"];
+        let files = ["filter", "check", "map", "set", "keep", "drop", "unnest", "dedup", "route"];
         assert_eq!(TABLE.iter().map(|row| row.name).collect::<Vec<_>>(), files);
         let door = include_str!("mod.rs");
         let public = door.lines().filter(|line| line.starts_with("pub mod ")).count();

@@ -86,14 +86,34 @@ pub static SOURCE: Fields = Fields {
 /// One entry of `stages`.
 pub static STAGES: &[Key] = &[
     Key::new("filter", CEL, "goes on with events of which this is true; drops the others"),
-    Key::new("check", Is::Fields(&CHECK), "goes on with events that keep the rule; rejects the others with the reason"),
+    Key::new(
+        "check",
+        Is::Fields(&CHECK),
+        "goes on with events that keep the rule; rejects the others with the reason",
+    ),
     Key::new("map", Is::Entries(Scalar::Field, &CEL), "makes a new event of these fields"),
-    Key::new("set", Is::Entries(Scalar::Field, &CEL), "adds or replaces these fields; all are computed from the event as it came in"),
+    Key::new(
+        "set",
+        Is::Entries(Scalar::Field, &CEL),
+        "adds or replaces these fields; all are computed from the event as it came in",
+    ),
     Key::new("keep", Is::List(&FIELD, 1), "keeps only these fields"),
     Key::new("drop", Is::List(&FIELD, 1), "leaves these fields out"),
-    Key::new("unnest", Is::Fields(&UNNEST), "makes one event of each item of a list; the record's end waits for all of them"),
-    Key::new("dedup", Is::Fields(&DEDUP), "drops events seen lately: best effort, forgotten on a rebalance"),
-    Key::new("route", Is::List(&Is::Fields(&ROUTE), 1), "says which topic an event goes to: entries with `when` and `topic`, at last one with `else`").not_yet(),
+    Key::new(
+        "unnest",
+        Is::Fields(&UNNEST),
+        "makes one event of each item of a list; the record's end waits for all of them",
+    ),
+    Key::new(
+        "dedup",
+        Is::Fields(&DEDUP),
+        "drops events seen lately: best effort, forgotten on a rebalance",
+    ),
+    Key::new(
+        "route",
+        Is::List(&Is::Fields(&ROUTE), 1),
+        "says which topic an event goes to: entries with `when` and `topic`, at last one with `else`",
+    ),
     Key::later("verify", "checks a signature"),
     Key::later("decrypt", "decrypts fields"),
     Key::later("lifecycle", "checks an order's steps against those before"),
@@ -153,8 +173,7 @@ pub static SINKS: &[Key] = &[
         "topic",
         Is::Fields(&TOPIC_SINK),
         "records in a Kafka topic: at least once, with a stable id",
-    )
-    .not_yet(),
+    ),
     Key::new(
         "archive",
         Is::Fields(&ARCHIVE),

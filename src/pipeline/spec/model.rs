@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Case, Place, Sink, Source, Stage, Text};
+use super::{Case, Otherwise, Partition, Place, Sink, Source, Stage, Text};
 
 /// A pipeline file.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +119,33 @@ pub struct Window {
 }
 
 impl Pipeline {
+    /// The topics that its sink writes, each once, in the order of the file; dead letters apart.
+    pub fn outputs(&self) -> Vec<&str> {
+        let Sink::Topic(sink) = &self.sink else { return Vec::new() };
+        let routed = self.stages.iter().flat_map(|stage| match stage {
+            Stage::Route(route) => {
+                let otherwise = match &route.otherwise {
+                    Otherwise::Topic(topic) => Some(topic),
+                    Otherwise::Drop | Otherwise::Reject => None,
+                };
+                route.when.iter().map(|(_, topic)| topic).chain(otherwise).collect()
+            }
+            _ => Vec::new(),
+        });
+        let mut topics: Vec<&str> = Vec::new();
+        for topic in routed.chain(&sink.topic) {
+            if !topics.contains(&topic.as_str()) {
+                topics.push(topic);
+            }
+        }
+        topics
+    }
+
+    /// Do records of a topic sink keep their partition's number?
+    pub fn keeps_partitions(&self) -> bool {
+        matches!(&self.sink, Sink::Topic(sink) if sink.partition == Partition::Same)
+    }
+
     /// Where bad records of this topic go.
     pub fn dead_letter_topic(&self, topic: &str) -> String {
         match &self.dead_letter.topic {
