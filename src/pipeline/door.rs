@@ -174,15 +174,15 @@ mod tests {
         std::iter::from_fn(|| feed.try_recv().ok()).any(|feed| matches!(feed, Feed::Full))
     }
 
-    /// One of them may hold all of it, and nothing may come for it any longer.
-    #[test]
-    fn when_the_shared_window_is_full_all_that_fill_it_are_told() {
+    type Fed = UnboundedReceiver<Feed>;
+
+    /// A door with two partitions that share their bytes, and what their tasks are fed.
+    fn two(window: Window) -> (Door, [PartitionId; 2], [Fed; 2]) {
         let board = Board::new().unwrap();
-        let view = board.pipeline("p", "g");
-        let door = Door::new(unbounded_channel().0, Window { records: 3, bytes: 1000 }, view);
+        let door = Door::new(unbounded_channel().0, window, board.pipeline("p", "g"));
         let shared = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let partitions = [0, 1].map(|number| PartitionId::new("t", number));
-        let [mut idle, mut busy] = [0, 1].map(|i: usize| {
+        let fed = partitions.clone().map(|partition| {
             let (feed, fed) = unbounded_channel();
             let slot = Slot {
                 feed,
@@ -191,38 +191,28 @@ mod tests {
                 topic: door.view.topic("t"),
                 gate: Gate::default(),
             };
-            door.open(partitions[i].clone(), slot);
+            door.open(partition, slot);
             fed
         });
-        assert_eq!(door.batch(&partitions[0], Box::new(One(vec![0; 990]))), Room::Free);
+        (door, partitions, fed)
+    }
+
+    /// One of them may hold all of it, and nothing may come for it any longer.
+    #[test]
+    fn when_the_shared_window_is_full_all_that_fill_it_are_told_once() {
+        let (door, [first, second], [mut idle, mut busy]) = two(Window { records: 3, bytes: 1000 });
+        assert_eq!(door.batch(&first, Box::new(One(vec![0; 990]))), Room::Free);
         assert!(!told(&mut idle));
-        assert_eq!(door.batch(&partitions[1], Box::new(One(vec![0; 20]))), Room::Full);
+        assert_eq!(door.batch(&second, Box::new(One(vec![0; 20]))), Room::Full);
         assert!(told(&mut idle) && told(&mut busy));
-        // Said once a change.
-        assert_eq!(door.room(&partitions[1]), Room::Full);
+        assert_eq!(door.room(&second), Room::Full);
         assert!(!told(&mut idle) && !told(&mut busy));
     }
 
-    /// The others have nothing to do with it.
     #[test]
     fn a_partition_with_too_many_records_is_told_alone() {
-        let board = Board::new().unwrap();
-        let view = board.pipeline("p", "g");
-        let door = Door::new(unbounded_channel().0, Window { records: 1, bytes: 1000 }, view);
-        let partitions = [0, 1].map(|number| PartitionId::new("t", number));
-        let [mut full, mut other] = [0, 1].map(|i: usize| {
-            let (feed, fed) = unbounded_channel();
-            let slot = Slot {
-                feed,
-                load: Arc::new(Load::new(Arc::default())),
-                full: Arc::default(),
-                topic: door.view.topic("t"),
-                gate: Gate::default(),
-            };
-            door.open(partitions[i].clone(), slot);
-            fed
-        });
-        assert_eq!(door.batch(&partitions[0], Box::new(One(vec![0; 2]))), Room::Full);
+        let (door, [first, _], [mut full, mut other]) = two(Window { records: 1, bytes: 1000 });
+        assert_eq!(door.batch(&first, Box::new(One(vec![0; 2]))), Room::Full);
         assert!(told(&mut full) && !told(&mut other));
     }
 }

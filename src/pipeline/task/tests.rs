@@ -366,6 +366,19 @@ async fn an_outage_of_the_store_only_takes_time() {
     assert!(world.sent.lock().unwrap().is_empty());
 }
 
+/// An outage of an hour would fill the dead-letter topic with the same letters otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_tried_again_and_again_sends_its_letters_once() {
+    let mut rig = Rig::start(World { away: StdMutex::new(20), ..World::default() });
+    rig.begin().await;
+    let mut records = orders(10);
+    records[3].value = Some(vec![0, 0, 0, 0, 1, 0xff]);
+    rig.deliver(0, records);
+    rig.until_done(9).await;
+    let (world, _) = rig.drain().await;
+    assert_eq!(world.sent.lock().unwrap().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_gathered_is_applied_when_the_partition_is_given_up() {
     let mut rig = Rig::start(World { gathers: true, ..World::default() });
