@@ -1,7 +1,7 @@
 //! A chunk: the contiguous range of a partition that goes into one step, with its effects and its tally.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
@@ -80,7 +80,8 @@ impl Chunk {
     /// Opens it for its steps: the letters leave it, since more may be written while it is applied.
     pub fn begin(mut self, receipt: Option<Receipt>) -> Begun {
         let letters = std::mem::take(&mut self.letters);
-        Begun { chunk: Arc::new(self), letters, receipt, settled_records: 0 }
+        let chunk = Arc::new(self);
+        Begun { chunk, letters, sent: Arc::default(), receipt, settled_records: 0 }
     }
 
     fn tally(&self, part: &Part) -> Tally {
@@ -108,6 +109,9 @@ pub struct Begun {
     pub chunk: Arc<Chunk>,
     /// Its dead letters, in the order of their offsets.
     pub letters: Vec<DeadLetter>,
+    /// Those that their topic has, where they are sent before the step: a step that is tried again and again
+    /// sends them once.
+    pub sent: Arc<Mutex<BTreeSet<Offset>>>,
     /// The receipt for what is left of it.
     pub receipt: Option<Receipt>,
     /// Records of it that have settled.

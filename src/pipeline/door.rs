@@ -142,3 +142,77 @@ impl Intake for Door {
         self.say(Event::Trouble(trouble));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::observe::Board;
+    use crate::record::{HeaderList, Offset, Record};
+
+    /// One record of so many bytes.
+    #[derive(Debug)]
+    struct One(Vec<u8>);
+
+    impl Batch for One {
+        fn len(&self) -> usize {
+            1
+        }
+
+        fn record(&self, _: usize) -> Record<'_> {
+            let (key, headers) = (None, HeaderList::none());
+            Record { offset: Offset(0), timestamp: None, key, value: Some(&self.0), headers }
+        }
+
+        fn bytes(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    fn told(feed: &mut UnboundedReceiver<Feed>) -> bool {
+        std::iter::from_fn(|| feed.try_recv().ok()).any(|feed| matches!(feed, Feed::Full))
+    }
+
+    type Fed = UnboundedReceiver<Feed>;
+
+    /// A door with two partitions that share their bytes, and what their tasks are fed.
+    fn two(window: Window) -> (Door, [PartitionId; 2], [Fed; 2]) {
+        let board = Board::new().unwrap();
+        let door = Door::new(unbounded_channel().0, window, board.pipeline("p", "g"));
+        let shared = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let partitions = [0, 1].map(|number| PartitionId::new("t", number));
+        let fed = partitions.clone().map(|partition| {
+            let (feed, fed) = unbounded_channel();
+            let slot = Slot {
+                feed,
+                load: Arc::new(Load::new(Arc::clone(&shared))),
+                full: Arc::default(),
+                topic: door.view.topic("t"),
+                gate: Gate::default(),
+            };
+            door.open(partition, slot);
+            fed
+        });
+        (door, partitions, fed)
+    }
+
+    /// One of them may hold all of it, and nothing may come for it any longer.
+    #[test]
+    fn when_the_shared_window_is_full_all_that_fill_it_are_told_once() {
+        let (door, [first, second], [mut idle, mut busy]) = two(Window { records: 3, bytes: 1000 });
+        assert_eq!(door.batch(&first, Box::new(One(vec![0; 990]))), Room::Free);
+        assert!(!told(&mut idle));
+        assert_eq!(door.batch(&second, Box::new(One(vec![0; 20]))), Room::Full);
+        assert!(told(&mut idle) && told(&mut busy));
+        assert_eq!(door.room(&second), Room::Full);
+        assert!(!told(&mut idle) && !told(&mut busy));
+    }
+
+    #[test]
+    fn a_partition_with_too_many_records_is_told_alone() {
+        let (door, [first, _], [mut full, mut other]) = two(Window { records: 1, bytes: 1000 });
+        assert_eq!(door.batch(&first, Box::new(One(vec![0; 2]))), Room::Full);
+        assert!(told(&mut full) && !told(&mut other));
+    }
+}

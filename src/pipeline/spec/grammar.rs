@@ -272,7 +272,7 @@ pub static ARCHIVE: Fields = Fields::of(&[
 pub static ROLL: Fields = Fields::of(&[
     Key::new(
         "size",
-        Is::One(Scalar::Size(1 << 20, 1 << 30)),
+        Is::One(Scalar::Size(1 << 20, 256 << 20)),
         "at this size, before it is compressed",
     )
     .default("64MiB"),

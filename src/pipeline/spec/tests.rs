@@ -416,7 +416,7 @@ fn what_is_wrong_between_keys_is_said_where_it_stands() {
         ),
         (
             format!("{LEAST}stages: [ {{ verify: {{}} }}, {{ route: [] }} ]\n"),
-            "4:13: `stages.verify` is not yet possible; allowed: filter, check, map, set, keep, drop, unnest, dedup, route",
+            "4:13: `stages.verify` is not yet possible; allowed: filter, check, map, set, keep, drop, unnest, dedup, route\n4:27: `route` needs the sink `topic`; it says which topic an event goes to\n4:36: `stages.route` must be a list, each item a map, not an empty list; for example [{ when: event.quantity > 0 }]",
         ),
         (
             format!(

@@ -1,7 +1,8 @@
 //! The machine and its steps: tell it what happened, do what it says.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
 
@@ -55,6 +56,7 @@ impl Task {
         let (sink, claim) = (Arc::clone(sink), Arc::clone(claim));
         let (chunk, part) = (Arc::clone(&begun.chunk), part.clone());
         let letters: Vec<DeadLetter> = begun.letters(&part).cloned().collect();
+        let sent = Arc::clone(&begun.sent);
         let (producer, limit) = (Arc::clone(&self.shared.producer), self.shared.timeout);
         let step = async move {
             let effects = &chunk.effects;
@@ -68,7 +70,7 @@ impl Task {
             };
             if sink.outbox().is_none() && !letters.is_empty() {
                 // Nothing writes them with the step: they must be there before it is settled.
-                send(&*producer, &letters).await?;
+                send(&*producer, &letters, &sent).await?;
             }
             timeout(limit, sink.apply(step)).await.unwrap_or_else(|_| {
                 let reason = format!("the step took longer than the sink's timeout, {limit:?}");
@@ -165,18 +167,26 @@ impl Task {
     }
 }
 
-/// Sends dead letters and waits for each of them.
-async fn send(producer: &dyn Producer, letters: &[DeadLetter]) -> Result<(), Refusal> {
-    let outgoing = letters.iter().map(|letter| Outgoing {
+/// Sends dead letters that were not sent yet, and waits for each of them.
+async fn send(
+    producer: &dyn Producer,
+    letters: &[DeadLetter],
+    sent: &Mutex<BTreeSet<Offset>>,
+) -> Result<(), Refusal> {
+    let had = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let new = || letters.iter().filter(|letter| !had.contains(&letter.position.offset));
+    let outgoing = new().map(|letter| Outgoing {
         topic: Arc::clone(&letter.topic),
         partition: Some(letter.position.partition.partition),
         record: letter.outgoing(),
     });
-    for answer in producer.send(outgoing.collect()).await {
+    let answers = producer.send(outgoing.collect()).await;
+    for (letter, answer) in new().zip(answers) {
         answer.map_err(|fault| {
             let reason = format!("dead letters cannot be sent: {}", fault.reason);
             Refusal::Fault(Fault::unavailable(fault.code, reason))
         })?;
+        sent.lock().unwrap_or_else(PoisonError::into_inner).insert(letter.position.offset);
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ struct World {
     /// Where the store says that the partition stands.
     next: StdMutex<i64>,
     claims: StdMutex<u32>,
+    /// It gathers for minutes.
+    gathers: bool,
     /// Effects of this record are refused for good.
     refuses: Option<i64>,
     /// So many steps fail because the store is away.
@@ -98,6 +100,10 @@ impl BatchSink for World {
 
     fn truth(&self) -> Option<&dyn Progress> {
         Some(self)
+    }
+
+    fn gathers(&self) -> bool {
+        self.gathers
     }
 
     fn apply<'a>(&'a self, step: Step<'a>) -> Future<'a, Result<(), Refusal>> {
@@ -200,6 +206,7 @@ struct Rig {
     control: UnboundedSender<Control>,
     words: UnboundedReceiver<Word>,
     load: Arc<Load>,
+    full: Arc<AtomicBool>,
     topic: Arc<TopicView>,
 }
 
@@ -209,6 +216,10 @@ impl Rig {
     }
 
     fn start_with(world: World, effect: impl Fn(Arc<World>) -> Effect, then: Then) -> Self {
+        let limits = match world.gathers {
+            true => Limits { rows: usize::MAX, bytes: 1 << 20, every: Duration::from_secs(3600) },
+            false => Limits { rows: 10, bytes: 1 << 20, every: Duration::from_millis(5) },
+        };
         let world = Arc::new(world);
         let text = SchemaText { text: CONTRACT.to_owned(), references: Vec::new() };
         let pipeline = spec::parse(std::path::Path::new("test.yaml"), PIPELINE).unwrap();
@@ -223,12 +234,13 @@ impl Rig {
         let (control, orders) = unbounded_channel();
         let (say, words) = unbounded_channel();
         let load = Arc::new(Load::new(Arc::default()));
+        let full = Arc::new(AtomicBool::default());
         let wiring = Wiring {
             feed: fed,
             control: orders,
             words: say,
             load: Arc::clone(&load),
-            full: Arc::default(),
+            full: Arc::clone(&full),
             view: topic.assign(0),
             topic: Arc::clone(&topic),
         };
@@ -239,7 +251,7 @@ impl Rig {
             claimer: Claimer { group: Arc::from("g"), admin: Arc::<World>::clone(&world) as _ },
             schemas: Arc::<World>::clone(&world) as _,
             board,
-            limits: Limits { rows: 10, bytes: 1 << 20, every: Duration::from_millis(5) },
+            limits,
             timeout: Duration::from_secs(10),
             policy: Policy { attempts: 3, every: Duration::from_millis(10), then },
             stop_after: StopAfter { consecutive: 3, ratio: 1.0, of: 1000 },
@@ -252,7 +264,7 @@ impl Rig {
         let processor = factory.processor(&partition).unwrap();
         let task = Task::new(Arc::new(shared), partition, None, processor, wiring);
         tokio::spawn(task.run());
-        Self { world, feed, control, words, load, topic }
+        Self { world, feed, control, words, load, full, topic }
     }
 
     /// Delivers records from `first` on, as the poll thread does.
@@ -277,6 +289,12 @@ impl Rig {
         while self.world.done.lock().unwrap().len() < effects {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// The same long before it is due by its age.
+    async fn soon_done(&self, effects: usize) {
+        let soon = tokio::time::timeout(Duration::from_secs(1), self.until_done(effects));
+        soon.await.expect("done at once");
     }
 
     async fn drain(mut self) -> (Arc<World>, Option<NextOffset>) {
@@ -379,4 +397,66 @@ async fn an_outage_of_the_store_only_takes_time() {
     let (world, _) = rig.drain().await;
     assert_eq!(*world.done.lock().unwrap(), offsets(0..25));
     assert!(world.sent.lock().unwrap().is_empty());
+}
+
+/// An outage of an hour would fill the dead-letter topic with the same letters otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_tried_again_and_again_sends_its_letters_once() {
+    let mut rig = Rig::start(World { away: StdMutex::new(20), ..World::default() });
+    rig.begin().await;
+    let mut records = orders(10);
+    records[3].value = Some(vec![0, 0, 0, 0, 1, 0xff]);
+    rig.deliver(0, records);
+    rig.until_done(9).await;
+    let (world, _) = rig.drain().await;
+    assert_eq!(world.sent.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_gathered_is_applied_when_the_partition_is_given_up() {
+    let mut rig = Rig::start(World { gathers: true, ..World::default() });
+    rig.begin().await;
+    rig.deliver(0, orders(10));
+    rig.deliver(10, orders(15));
+    // It waits for an hour, or for more.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(rig.world.done.lock().unwrap().is_empty());
+    let (world, committed) = rig.drain().await;
+    assert_eq!(*world.done.lock().unwrap(), offsets(0..25));
+    assert_eq!(committed, Some(NextOffset(25)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_gathered_is_given_back_when_its_store_is_away_at_the_end() {
+    let mut rig = Rig::start(World { gathers: true, away: StdMutex::new(1), ..World::default() });
+    rig.begin().await;
+    rig.deliver(0, orders(25));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let topic = Arc::clone(&rig.topic);
+    let (world, committed) = rig.drain().await;
+    assert!(world.done.lock().unwrap().is_empty());
+    assert_eq!((committed, topic.ledger.counts().given_back), (Some(NextOffset(0)), 25));
+}
+
+/// Else a partition whose window is full would stand until what it gathered is old enough.
+#[tokio::test(start_paused = true)]
+async fn a_full_window_ends_what_is_gathered() {
+    let mut rig = Rig::start(World { gathers: true, ..World::default() });
+    rig.begin().await;
+    rig.deliver(0, orders(25));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // As the door does it: judged full, then told.
+    rig.full.store(true, Ordering::Release);
+    rig.feed.send(Feed::Full).unwrap();
+    rig.soon_done(25).await;
+    assert!(matches!(rig.words.recv().await.unwrap(), Word::Room));
+    rig.full.store(false, Ordering::Release);
+    // Only once: what comes after is gathered again.
+    rig.deliver(25, orders(10));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*rig.world.done.lock().unwrap(), offsets(0..25));
+    // A window that others fill is told to this one too.
+    rig.feed.send(Feed::Full).unwrap();
+    rig.soon_done(35).await;
+    rig.drain().await;
 }

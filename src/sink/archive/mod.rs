@@ -26,3 +26,6 @@ pub use entry::Entries;
 pub use link::{Hash, Link};
 pub use sink::{Archive, Options, check};
 pub use store::Objects;
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! The archive as a sink: bind, claim, apply.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::available_parallelism;
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::Semaphore;
 
 use super::chain::{self, Linked, links};
 use super::entry::{Entries, EntryEncoder};
@@ -46,6 +49,8 @@ pub struct Archive {
     pipeline: String,
     entries: Arc<Entries>,
     objects: OnceLock<Objects>,
+    /// So many objects are made at once: each ends before its time is up, however many are due together.
+    makers: Semaphore,
     /// The ends of the chains that were claimed, or went on, here.
     tips: Mutex<HashMap<(TopicId, i32), Tip>>,
 }
@@ -64,24 +69,23 @@ struct Tip {
 impl Archive {
     /// An archive that was not looked at yet.
     pub fn new(options: Options) -> Self {
+        let Options { to, pipeline, entries } = options;
+        let cores = available_parallelism().map_or(1, NonZero::get);
         Self {
-            to: options.to,
-            pipeline: options.pipeline,
-            entries: Arc::new(options.entries),
+            to,
+            pipeline,
+            entries: Arc::new(entries),
             objects: OnceLock::new(),
+            makers: Semaphore::new(cores),
             tips: Mutex::default(),
         }
     }
 
     /// An archive over objects that are opened already.
     pub fn over(objects: Objects, pipeline: &str, entries: Entries) -> Self {
-        Self {
-            to: objects.to().to_owned(),
-            pipeline: pipeline.to_owned(),
-            entries: Arc::new(entries),
-            objects: OnceLock::from(objects),
-            tips: Mutex::default(),
-        }
+        let options =
+            Options { to: objects.to().to_owned(), pipeline: pipeline.to_owned(), entries };
+        Self { objects: OnceLock::from(objects), ..Self::new(options) }
     }
 
     fn objects(&self) -> Result<&Objects, Fault> {
@@ -178,7 +182,10 @@ impl Archive {
             schema_ids: [].into(),
             previous: tip.hash,
         };
-        let object = object::make(self.entries.schema(), link, effects, rows).await;
+        let object = {
+            let _turn = self.makers.acquire().await;
+            object::make(self.entries.schema(), link, effects, rows).await
+        };
         let (objects, name) = (self.objects()?, chain::name(of.0, of.1, from));
         match objects.create(&name, object.pieces).await? {
             Created::New => {}

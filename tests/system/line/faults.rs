@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::postgres_outage::End;
-use super::{kafka_outage, kills, postgres_outage};
+use super::{archive, kafka_outage, kills, postgres_outage};
 
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -38,4 +38,11 @@ fn postgres_killed_again_and_again_under_load_costs_only_time() {
 fn kafka_away_for_half_a_minute_costs_only_time() {
     let _turn = turn();
     kafka_outage::outage(0.05, Some(Duration::from_secs(30)));
+}
+
+#[test]
+#[ignore = "long: make faults"]
+fn ten_kills_leave_an_archive_exact_and_whole() {
+    let _turn = turn();
+    archive::kill(0.15, 10);
 }

@@ -1,6 +1,6 @@
 //! What every law of the line begins with: a topic with TPC-H orders, a table for them, and the oracle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tpchgen::generators::{Order, OrderGenerator};
@@ -109,6 +109,16 @@ impl<'a> Line<'a> {
         self.member_of(self.registry, false)
     }
 
+    /// A new member with another sink than the table, and other limits.
+    pub(super) fn member_into(&self, sink: &str, limits: &str) -> Member {
+        let pipeline = format!("{}sink: {sink}\nlimits: {limits}\n", self.head());
+        let mill = Ordermill::new(["run", "pipelines"])
+            .with_http()
+            .file("ordermill.yaml", &self.settings(self.registry))
+            .file("pipelines/orders.yaml", &pipeline);
+        Member::new(mill.start())
+    }
+
     /// A new member with another registry; with the contract it needs that for schema ids only.
     pub(super) fn member_of(&self, registry: &Registry, contract: bool) -> Member {
         let mut mill = Ordermill::new(["run", "pipelines"])
@@ -131,14 +141,22 @@ impl<'a> Line<'a> {
         )
     }
 
-    fn pipeline(&self) -> String {
-        let Self { topic, group, batch, .. } = self;
+    fn head(&self) -> String {
+        let Self { topic, group, .. } = self;
         format!(
             "name: orders\n\
              source: {{ topic: {topic}, group: {group} }}\n\
              stages:\n\
              \x20 - filter: event.o_orderkey > 0\n\
-             \x20 - drop: [ lines ]\n\
+             \x20 - drop: [ lines ]\n"
+        )
+    }
+
+    fn pipeline(&self) -> String {
+        let Self { batch, .. } = self;
+        let head = self.head();
+        format!(
+            "{head}\
              sink:\n\
              \x20 sql:\n\
              \x20   database: orders\n\
@@ -147,6 +165,16 @@ impl<'a> Line<'a> {
              \x20   timeout: 3s\n\
              limits: {{ drain: 4s }}\n"
         )
+    }
+
+    /// Moves the group to the beginning of the log, as Kafka's own tool does it.
+    pub(super) fn move_back(&self) {
+        self.kafka.reset_group(&self.group, &self.topic, &["--to-earliest"]);
+    }
+
+    /// The ends of the log by partition.
+    pub(super) fn ends(&self) -> BTreeMap<i32, i64> {
+        self.kafka.end_offsets(&self.topic)
     }
 
     /// Puts the only member out of the group behind its back.
@@ -184,14 +212,19 @@ impl<'a> Line<'a> {
         assert_eq!(rows, truth.row());
         let progress = self.database.query("SELECT sum(next) FROM ordermill_progress");
         assert_eq!(progress, truth.orders.to_string(), "progress in the database");
+        self.assert_settled(truth.orders);
+    }
+
+    /// The group has left, stands at the end of a log of so many records, and refused none.
+    pub(super) fn assert_settled(&self, records: u64) {
         let group = self.kafka.group(&self.group);
         assert_eq!(group.len(), usize::try_from(PARTITIONS).unwrap(), "{group:?}");
         for (partition, at) in &group {
             assert_eq!(at.committed, Some(at.end), "lag by Kafka's own tool: {partition:?}");
             assert_eq!(at.member, None, "still in the group: {partition:?}");
         }
-        let records: i64 = group.values().map(|at| at.end).sum();
-        assert_eq!(records, i64::try_from(truth.orders).unwrap(), "the topic's records");
+        let there: i64 = group.values().map(|at| at.end).sum();
+        assert_eq!(there, i64::try_from(records).unwrap(), "the topic's records");
         let dead: i64 = self.kafka.end_offsets(&dead_letters(&self.topic)).values().sum();
         assert_eq!(dead, 0, "a row made twice would be refused, and end here");
     }

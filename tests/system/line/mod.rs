@@ -6,6 +6,7 @@ mod feed;
 mod ground;
 mod member;
 
+mod archive;
 mod clean;
 mod freeze;
 mod joins;

@@ -29,5 +29,5 @@ pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use registry::Registry;
 pub(crate) use service::{Private, Services};
-pub(crate) use shell::output;
+pub(crate) use shell::{output, repository};
 pub(crate) use wait::{holds_within, wait_until};
