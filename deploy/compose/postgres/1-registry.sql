@@ -1,0 +1,2 @@
+-- The registry's own database: schemas and their ids outlive a restart.
+CREATE DATABASE registry;
