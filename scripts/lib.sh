@@ -14,6 +14,12 @@ REGISTRY_VERSION=2.6.13.Final
 KAFKA_HOME=$CACHE/kafka-$KAFKA_VERSION
 REGISTRY_HOME=$CACHE/registry-$REGISTRY_VERSION
 PYTHON_HOME=$CACHE/python
+# Both Helms that people use; the newer one's folder also has the kubectl of its Kubernetes.
+HELM_3=$CACHE/helm-3.17.2
+HELM_4=$CACHE/helm-4.3.1
+# A control plane of the newest Kubernetes with fake nodes.
+KUBERNETES_HOME=$CACHE/kubernetes-1.37.2
+KWOK_VERSION=0.8.0
 
 note() { printf '%s\n' "$*" >&2; }
 fail() {
@@ -31,6 +37,14 @@ need_arguments() {
   (($# >= least)) && return
   usage_of "$0" >&2
   exit 2
+}
+
+# export_tools: the variables by which tests find the tools that are no services.
+export_tools() {
+  export ORDERMILL_TEST_PYTHON=$PYTHON_HOME/bin/python
+  if [[ -x $HELM_3/helm && -x $HELM_4/helm ]]; then
+    export ORDERMILL_TEST_HELM_3=$HELM_3/helm ORDERMILL_TEST_HELM_4=$HELM_4/helm
+  fi
 }
 
 # === Processes ===

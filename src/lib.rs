@@ -41,4 +41,6 @@ pub mod web;
 
 pub mod pipeline;
 
+pub mod replay;
+
 pub mod cli;

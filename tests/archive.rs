@@ -107,6 +107,7 @@ async fn write(to: &str) {
         partition: PartitionId::new("orders", 3),
         topic_id: TopicId(Uuid::from_u128(1)),
         start: NextOffset(4),
+        moved: None,
         committed: None,
     };
     let claim = archive.claim(&group, &[wanted]).await.unwrap().remove(0);
@@ -125,7 +126,8 @@ async fn write(to: &str) {
             effects.finish(Offset(from));
         }
         let (from, to, rows) = (NextOffset(from), NextOffset(to), 0..effects.len());
-        let step = Step { claim: &claim, from, to, effects: &effects, rows, dead: &[] };
+        let step =
+            Step { claim: &claim, from, to, effects: &effects, rows, dead: &[], otherwise: None };
         archive.apply(step).await.unwrap();
     }
 }

@@ -40,7 +40,6 @@ macro_rules! on_both {
 
 on_both! {
     every_record_comes_once_in_order_and_is_committed
-    members_that_come_and_go_neither_lose_nor_repeat
     a_full_window_stops_its_partition_and_loses_nothing
     a_partition_starts_where_it_is_told_when_it_is_told
     a_pause_ends_with_the_assignment
@@ -48,6 +47,16 @@ on_both! {
     what_is_sent_comes_back_byte_for_byte
     a_record_too_large_fails_alone
     a_missing_topic_is_told
+}
+
+#[test]
+fn on_kafka_members_that_come_and_go_neither_lose_nor_repeat() {
+    laws::members_that_come_and_go_neither_lose_nor_repeat(&real_world());
+}
+
+#[test]
+fn on_an_embedded_bus_members_that_come_and_go_lose_nothing() {
+    laws::members_that_come_and_go_lose_nothing(&embedded_world());
 }
 
 fn embedded_world() -> World {

@@ -235,6 +235,103 @@ async fn the_embedded_registry_judges_as_the_real_one_does() {
     assert!((TYPES.len()..TYPES.len() * TYPES.len() / 2).contains(&compatible), "{compatible}");
 }
 
+/// `ordermill schema ARGS` in a folder: its exit code, what it prints and what it says.
+async fn schema_command(folder: &Path, url: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordermill"));
+    command.current_dir(folder).arg("schema").args(args).env("ORDERMILL_REGISTRY_URL", url);
+    let ran = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ran.status.code(), text(&ran.stdout), text(&ran.stderr))
+}
+
+/// A folder with these versions of a subject.
+fn history(subject: &str, versions: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let avro = folder.path().join("avro").join(subject);
+    std::fs::create_dir_all(&avro).unwrap();
+    for (number, text) in (1..).zip(versions) {
+        std::fs::write(avro.join(format!("{number}.avsc")), text).unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn the_command_lists_subjects_with_their_versions_and_ids() {
+    for url in [real(), served().await] {
+        let (client, subject) = (client(&url), fresh("listed"));
+        let mut ids = Vec::new();
+        for more in ["", r#",{"name":"b","type":"int","default":0}"#] {
+            let text = record(&format!(r#"{{"name":"a","type":"int"}}{more}"#));
+            ids.push(client.register(&subject, &schema(text)).await.unwrap());
+        }
+        let here = Path::new(".");
+        let (code, out, said) = schema_command(here, &url, &["list", "-o", "json"]).await;
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{url}");
+        let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let ours = all.as_array().unwrap().iter().find(|of| of["subject"] == *subject).unwrap();
+        let version = |version: u32, id: u32| serde_json::json!({"version": version, "id": id, "type": "AVRO"});
+        assert_eq!(ours["versions"], serde_json::json!([version(1, ids[0]), version(2, ids[1])]));
+        let (code, out, _) = schema_command(here, &url, &["list", &subject]).await;
+        let rows: Vec<Vec<_>> = out.lines().map(|l| l.split_whitespace().collect()).collect();
+        let row = |version, id| vec![subject.as_str(), version, id, "AVRO"];
+        let [first, second] = [ids[0].to_string(), ids[1].to_string()];
+        assert_eq!(code, Some(0), "{url}");
+        assert_eq!(rows[1..], [row("1", &first), row("2", &second)], "{url}");
+        let (code, out, said) = schema_command(here, &url, &["list", "no-such"]).await;
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{url}");
+        assert!(said.contains("no subject no-such"), "{url}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_command_says_each_way_in_which_contracts_do_not_get_on() {
+    let field = |name: &str, rest: &str| format!(r#"{{"name":"{name}","type":"int"{rest}}}"#);
+    let first = record(&field("a", ""));
+    let wider = record(&[field("a", ""), field("b", r#","default":0"#)].join(","));
+    let must = record(&[field("a", ""), field("must", "")].join(","));
+    let other = record(r#"{"name":"a","type":"string"}"#);
+    for url in [real(), served().await] {
+        let subject = fresh("checked");
+        client(&url).register(&subject, &schema(&*first)).await.unwrap();
+        // what is checked, whether the registry is asked, and what is said of it; nothing: it is right
+        let cases: [(&[&str], bool, &[&str]); 6] = [
+            (&[&first, &wider], false, &[]),
+            (&[&first, &wider], true, &[]),
+            (
+                &[&first, &wider, &must],
+                false,
+                &["3.avsc: the new schema cannot read what version 1", "version 2"],
+            ),
+            (
+                &[&first, &must],
+                true,
+                &["2.avsc: the new schema cannot read", "2.avsc: the registry would refuse it"],
+            ),
+            (&[&other], false, &[]),
+            (&[&other], true, &["1.avsc: the registry would refuse it"]),
+        ];
+        for (versions, asks, words) in cases {
+            let folder = history(&subject, versions);
+            let offline: &[&str] = if asks { &[] } else { &["--offline"] };
+            for named in [&[][..], &[&*subject]] {
+                let args = [&["check"], named, offline].concat();
+                // who does not ask needs no registry
+                let url = if asks { &*url } else { "http://127.0.0.1:1" };
+                let (code, out, said) = schema_command(folder.path(), url, &args).await;
+                assert_eq!(code, Some(i32::from(!words.is_empty())), "{url}: {out}{said}");
+                for words in words {
+                    assert!(out.contains(words), "{url}: {words}: {out}{said}");
+                }
+                assert_eq!(said.contains("in the contracts"), !words.is_empty(), "{said}");
+            }
+        }
+        let folder = history(&subject, &[&first]);
+        let (code, _, said) = schema_command(folder.path(), &url, &["check", "other"]).await;
+        assert_eq!(code, Some(1), "{url}: {said}");
+        assert!(said.contains("no contract of other"), "{url}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn confluents_python_client_works_with_the_real_registry() {
     python(real()).await;

@@ -8,13 +8,18 @@
     reason = "a test that cannot go on must stop"
 )]
 
+#[path = "database/each.rs"]
+mod each;
+#[path = "sqlite/execute.rs"]
+mod execute;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bumpalo::Bump;
-use ordermill::database::{Conflict, Database, Settings, SqliteSettings};
-use ordermill::port::{BatchSink, Claim, Progress, Refusal, Step, Wanted};
+use ordermill::database::{Conflict, Database, Move, Settings, SqliteSettings};
+use ordermill::port::{BatchSink, Beginning, Claim, Moved, Progress, Refusal, Step, Wanted};
 use ordermill::record::{
     Class, Effects, End, Fault, NextOffset, Offset, OwnedRecord, PartitionId, Scope, TopicId, Type,
     Value,
@@ -67,6 +72,7 @@ fn wanted(partition: i32) -> Wanted {
         partition: PartitionId::new("orders.created", partition),
         topic_id: TopicId(Uuid::from_u128(7)),
         start: NextOffset(0),
+        moved: None,
         committed: None,
     }
 }
@@ -124,8 +130,16 @@ async fn apply(
     effects: &Effects,
 ) -> Result<(), Refusal> {
     let rows = 0..effects.len();
-    sink.apply(Step { claim, from: NextOffset(from), to: NextOffset(to), effects, rows, dead: &[] })
-        .await
+    sink.apply(Step {
+        claim,
+        from: NextOffset(from),
+        to: NextOffset(to),
+        effects,
+        rows,
+        dead: &[],
+        otherwise: None,
+    })
+    .await
 }
 
 fn fault(result: Result<(), Refusal>) -> Fault {
@@ -271,6 +285,64 @@ async fn kept_progress_comes_back_with_the_claim_and_never_moves_backwards_or_fo
     assert_eq!(database.keep(&new, NextOffset(6), &[]).await, Ok(()));
     let last = claim(&database, 0).await;
     assert_eq!((last.next, last.done_ahead.len()), (NextOffset(6), 0));
+}
+
+#[tokio::test]
+async fn a_move_marks_what_was_worked_and_one_that_is_old_news_changes_nothing() {
+    let place = Place::with_orders();
+    let database = place.database();
+    let group: Arc<str> = "group".into();
+    let owner = claim(&database, 0).await;
+    assert_eq!(database.keep(&owner, NextOffset(9), &[1]).await, Ok(()));
+    let moved = |epoch, to| {
+        let moved = Some(Moved { epoch, keep_ahead: true });
+        [Wanted { start: NextOffset(to), moved, ..wanted(0) }]
+    };
+    // Somebody has claimed it since it was looked at.
+    let fault = database.claim(&group, &moved(owner.epoch - 1, 2)).await.unwrap_err();
+    assert_eq!((fault.class, &*fault.code), (Class::Unavailable, "overtaken"));
+    assert_eq!(database.keep(&owner, NextOffset(9), &[1]).await, Ok(()));
+
+    let back = database.claim(&group, &moved(owner.epoch, 2)).await.unwrap().remove(0);
+    assert_eq!((back.next, back.replay_mark), (NextOffset(2), NextOffset(9)));
+    assert_eq!(back.done_ahead, [1]);
+    assert_eq!(database.keep(&owner, NextOffset(10), &[]).await, Err(Refusal::Fenced));
+    // A place where it was only put, and nothing was worked, marks nothing.
+    let far = database.claim(&group, &moved(back.epoch, 50)).await.unwrap().remove(0);
+    assert_eq!((far.next, far.replay_mark), (NextOffset(50), NextOffset(9)));
+    let reset = |next| {
+        let Wanted { partition, topic_id, .. } = wanted(0);
+        [Move { partition, topic_id, next: NextOffset(next), epoch: None }]
+    };
+    for _ in 0..2 {
+        database.move_to("group", &reset(1), false).await.unwrap();
+        let standing = database.standing("group").await.unwrap().remove(0);
+        assert_eq!((standing.next, standing.replay_mark), (NextOffset(1), NextOffset(9)));
+    }
+    let last = claim(&database, 0).await;
+    assert_eq!((last.next, last.done_ahead.len()), (NextOffset(1), 0));
+}
+
+#[tokio::test]
+async fn a_beginning_is_kept_once_for_all_partitions_and_those_that_come_later_are_not_in_it() {
+    let place = Place::with_orders();
+    let database = place.database();
+    let group: Arc<str> = "group".into();
+    assert_eq!(database.knows(&group, "orders.created").await, Ok(Some(false)));
+    for start in [3, 8] {
+        let topic_id = wanted(0).topic_id;
+        let starts = vec![NextOffset(start), NextOffset(start + 1)];
+        let beginning = Beginning { topic: "orders.created".into(), topic_id, starts };
+        database.begin(&group, &beginning).await.unwrap();
+    }
+    assert_eq!(database.knows(&group, "orders.created").await, Ok(Some(true)));
+    let mut nexts = Vec::new();
+    for partition in 0..3 {
+        let claim = claim(&database, partition).await;
+        assert_eq!((claim.epoch, claim.replay_mark), (1, NextOffset(0)));
+        nexts.push(claim.next.0);
+    }
+    assert_eq!(nexts, [3, 4, 0]);
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["database"]),
     ("schema_registry_converter", &["registry"]),
     ("prometheus", &["observe"]),
-    ("reqwest", &["registry"]),
+    ("reqwest", &["registry", "web"]),
     ("lettre", &["sink"]),
     ("minijinja", &["sink"]),
     ("object_store", &["sink"]),

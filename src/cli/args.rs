@@ -4,6 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::config::Config;
+use super::demo::Demo;
+use super::dev::Dev;
+use super::group::Group;
+use super::health::Health;
+use super::lint::Lint;
+use super::produce::Produce;
+use super::run::Run;
+use super::schema::Schema;
+use super::tail::Tail;
+use super::test::Test;
+use super::topic::Topic;
+
 /// An event bus for orders on Apache Kafka: exactly-once effects, kept order.
 #[derive(Debug, Parser)]
 #[command(
@@ -69,131 +82,26 @@ pub(super) enum Output {
 pub(super) enum Command {
     /// Run pipelines until a signal: one drains, a second leaves at once
     Run(Run),
-    /// Run the whole line on an embedded bus, check the result by SQL
+    /// Watch the order system at work, with nothing else installed
     Demo(Demo),
+    /// Run your own pipeline files, with nothing else installed
+    Dev(Dev),
     /// Run the cases that pipeline files carry; needs no broker
     Test(Test),
-    /// Check pipeline files and settings
+    /// Check pipeline files and settings, and the world that they name
     Lint(Lint),
     /// Produce events to a topic under the registry's schema
     Produce(Produce),
+    /// Show what lies in a topic: Avro as JSON, without a group
+    Tail(Tail),
+    /// Topics: list, describe, make those that files name
+    Topic(Topic),
     /// Contracts and the registry
     Schema(Schema),
     /// Consumer groups
     Group(Group),
-}
-
-/// `run`
-#[derive(Debug, clap::Args)]
-pub(super) struct Run {
-    /// Pipeline files, or folders of them
-    #[arg(default_value = "pipelines", value_name = "PATH")]
-    pub(super) paths: Vec<PathBuf>,
-    /// Serves metrics and health [default: 127.0.0.1:9400]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(super) http: Option<String>,
-}
-
-/// `demo`
-#[derive(Debug, clap::Args)]
-pub(super) struct Demo {
-    /// How many orders, up to 1,500,000
-    #[arg(long, value_name = "N", default_value_t = 15_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_500_000))]
-    pub(super) orders: u64,
-    /// How the result is printed
-    #[arg(long, short, default_value = "table", value_name = "table|json")]
-    #[arg(hide_possible_values = true)]
-    pub(super) output: Output,
-    /// Keep the database and say where it lies
-    #[arg(long)]
-    pub(super) keep: bool,
-}
-
-/// `test`
-#[derive(Debug, clap::Args)]
-pub(super) struct Test {
-    /// Pipeline files, or folders of them
-    #[arg(default_value = "pipelines", value_name = "PATH")]
-    pub(super) paths: Vec<PathBuf>,
-    /// How the result is printed
-    #[arg(long, short, default_value = "table", value_name = "table|json")]
-    #[arg(hide_possible_values = true)]
-    pub(super) output: Output,
-}
-
-/// `lint`
-#[derive(Debug, clap::Args)]
-pub(super) struct Lint {
-    /// Pipeline files, or folders of them
-    #[arg(default_value = "pipelines", value_name = "PATH")]
-    pub(super) paths: Vec<PathBuf>,
-    /// Look at files only; `run` itself looks at the live system
-    #[arg(long, required = true)]
-    pub(super) offline: bool,
-}
-
-/// `produce`
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("events").required(true).args(["file", "tpch"]))]
-#[command(override_usage = "ordermill produce [OPTIONS] <TOPIC> <FILE|--tpch <SCALE>>")]
-pub(super) struct Produce {
-    /// The topic
-    pub(super) topic: String,
-    /// Events as JSON lines; - for standard input
-    pub(super) file: Option<PathBuf>,
-    /// TPC-H orders by order key; scale 1 has 1,500,000
-    #[arg(long, value_name = "SCALE")]
-    pub(super) tpch: Option<f64>,
-    /// The subject of the schema [default: TOPIC-value]
-    #[arg(long)]
-    pub(super) subject: Option<String>,
-    /// The field that becomes the record's key
-    #[arg(long, value_name = "FIELD")]
-    pub(super) key: Option<String>,
-    /// How the result is printed
-    #[arg(long, short, default_value = "table", value_name = "table|json")]
-    #[arg(hide_possible_values = true)]
-    pub(super) output: Output,
-}
-
-/// `schema`
-#[derive(Debug, clap::Args)]
-pub(super) struct Schema {
-    #[command(subcommand)]
-    pub(super) command: SchemaCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SchemaCommand {
-    /// Register a subject's contract; prints its id
-    Register {
-        /// The subject, such as orders.created-value
-        subject: String,
-        /// The schema [default: the newest contract in avro/SUBJECT]
-        file: Option<PathBuf>,
-    },
-}
-
-/// `group`
-#[derive(Debug, clap::Args)]
-pub(super) struct Group {
-    #[command(subcommand)]
-    pub(super) command: GroupCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum GroupCommand {
-    /// A group's members, and where it stands in each partition
-    Describe {
-        /// The group, such as ordermill.inventory
-        group: String,
-        /// Topics to look at [default: those its members hold]
-        #[arg(long, value_name = "TOPIC")]
-        topic: Vec<String>,
-        /// How the result is printed
-        #[arg(long, short, default_value = "table", value_name = "table|json")]
-        #[arg(hide_possible_values = true)]
-        output: Output,
-    },
+    /// Ask the process that runs here whether it lives, or is ready
+    Health(Health),
+    /// The settings that hold; the JSON Schema of files
+    Config(Config),
 }

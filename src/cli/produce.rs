@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,43 @@ use bumpalo::Bump;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::args::{Common, Output, Produce};
+use super::args::{Common, Output};
 use super::tpch::Orders;
 use super::{Failure, output, world};
 use crate::codec::{Encoder, Schema, frame, json as events};
 use crate::kafka::{self, BulkCounts, BulkSender, Producer};
 use crate::port::{Admin as _, Outgoing, Registered, SchemaText, Schemas};
 use crate::record::{OwnedRecord, Shape};
+
+/// `produce`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: an order, its key the order's id
+  echo '{\"order_id\":\"0190a1b2-0000-7000-8000-000000000001\",
+    \"product_name\":\"lamp\",\"quantity\":2,
+    \"created_at\":\"2026-01-05T10:00:00Z\"}' | tr -d '\\n' |
+    ordermill produce orders.created - --key order_id")]
+#[command(group = clap::ArgGroup::new("events").required(true).args(["file", "tpch"]))]
+#[command(override_usage = "ordermill produce [OPTIONS] <TOPIC> <FILE|--tpch <SCALE>>")]
+pub(super) struct Produce {
+    /// The topic
+    topic: String,
+    /// Events as JSON lines; - for standard input
+    file: Option<PathBuf>,
+    /// TPC-H orders by order key; scale 1 has 1,500,000
+    #[arg(long, value_name = "SCALE")]
+    tpch: Option<f64>,
+    /// The subject of the schema [default: TOPIC-value]
+    #[arg(long)]
+    subject: Option<String>,
+    /// The field that becomes the record's key
+    #[arg(long, value_name = "FIELD")]
+    key: Option<String>,
+    /// How the result is printed
+    #[arg(long, short, default_value = "table", value_name = "table|json")]
+    #[arg(hide_possible_values = true)]
+    output: Output,
+}
 
 /// Records sent and not yet acknowledged.
 const IN_FLIGHT: usize = 20_000;
@@ -38,8 +68,8 @@ pub(super) async fn produce(common: &Common, command: &Produce) -> Result<(), Fa
     let producer = Producer::new(&kafka).context("failed to make a producer")?;
     let subject = command.subject.clone().unwrap_or_else(|| format!("{}-value", command.topic));
     let schema = match command.tpch {
-        Some(_) => tpch_schema(&*schemas, &subject).await?,
-        None => latest(&*schemas, &subject).await?,
+        Some(_) => tpch_schema(&schemas, &subject).await?,
+        None => latest(&schemas, &subject).await?,
     };
     let topic: Arc<str> = Arc::from(command.topic.as_str());
     let began = Instant::now();
@@ -85,10 +115,7 @@ async fn latest(schemas: &dyn Schemas, subject: &str) -> anyhow::Result<Register
 }
 
 /// The generator's own contract, registered under the subject.
-pub(super) async fn tpch_schema(
-    schemas: &dyn Schemas,
-    subject: &str,
-) -> anyhow::Result<Registered> {
+async fn tpch_schema(schemas: &dyn Schemas, subject: &str) -> anyhow::Result<Registered> {
     let schema = SchemaText { text: super::tpch::CONTRACT.to_owned(), references: Vec::new() };
     let id = schemas.register(subject, &schema).await?;
     Ok(Registered { subject: subject.to_owned(), version: 1, id, schema: Arc::new(schema) })
@@ -113,7 +140,7 @@ fn send_tpch(
 }
 
 /// A bar on a terminal's stderr; nothing elsewhere.
-pub(super) fn bar(length: u64) -> ProgressBar {
+fn bar(length: u64) -> ProgressBar {
     let target = if io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {

@@ -1,15 +1,31 @@
 //! `test`: the cases that pipeline files carry.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{Common, Output, Test};
-use super::lint::not_checked;
+use super::args::{Common, Output};
+use super::lint::{self, not_checked};
 use super::{Failure, output, world};
 use crate::config::Problems;
 use crate::pipeline::compile::{Compiled, compile};
 use crate::pipeline::{case, sending, spec};
+
+/// `test`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: one file's cases, those that fail
+  ordermill test pipelines/inventory.yaml -o json | jq 'select(.passed | not)'")]
+pub(super) struct Test {
+    /// Pipeline files, or folders of them
+    #[arg(default_value = "pipelines", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How the result is printed
+    #[arg(long, short, default_value = "table", value_name = "table|json")]
+    #[arg(hide_possible_values = true)]
+    output: Output,
+}
 
 /// Runs the cases of these files.
 ///
@@ -18,7 +34,7 @@ use crate::pipeline::{case, sending, spec};
 pub(super) fn test(common: &Common, command: &Test) -> Result<(), Failure> {
     let config = world::offline(common)?;
     let contracts = world::contracts(&config)?;
-    let pipelines = spec::read_all(&command.paths)?;
+    let pipelines = lint::read(&command.paths, None, &contracts)?;
     let mut ready = Vec::new();
     let mut problems = Problems::default();
     for pipeline in &pipelines {

@@ -1,6 +1,7 @@
 //! From the operator's settings to clients.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use crate::database::{self, Database, PostgresSettings, SqliteSettings};
 use crate::kafka;
 use crate::observe::{Board, logs};
 use crate::pipeline::world::World;
-use crate::port::Schemas;
 use crate::registry::contracts::Contracts;
 use crate::registry::{self, Client, Credentials};
 use crate::sink::mail::Transport;
@@ -19,13 +19,25 @@ use crate::sink::mail::Transport;
 /// Reads the settings: file, environment, flags; and starts logging as they say.
 pub(super) fn config(common: &Common, http: Option<&str>) -> Result<Config, Failure> {
     let config = load(common, Overrides::from_environment().flag("http.listen", http))?;
+    log(&config)?;
+    Ok(config)
+}
+
+/// The same for a bus of our own: the secrets of the real world need not be there.
+pub(super) fn without_secrets(common: &Common, http: Option<&str>) -> Result<Config, Failure> {
+    let overrides = Overrides::from_environment().without_secrets().flag("http.listen", http);
+    let config = load(common, overrides)?;
+    log(&config)?;
+    Ok(config)
+}
+
+fn log(config: &Config) -> Result<(), Failure> {
     let form = match config.telemetry.log {
         config::LogForm::Text => logs::Form::Text,
         config::LogForm::Json => logs::Form::Json,
     };
     logs::start(form, &config.telemetry.level, &[kafka::NOISE])
-        .map_err(|e| Failure::Configuration(format!("telemetry.level: {e}")))?;
-    Ok(config)
+        .map_err(|e| Failure::Configuration(format!("telemetry.level: {e}")))
 }
 
 /// The same for commands that connect to nothing: secrets need not be there, nothing is logged.
@@ -33,19 +45,46 @@ pub(super) fn offline(common: &Common) -> Result<Config, Failure> {
     load(common, Overrides::from_environment().without_secrets())
 }
 
+/// Where a process under these settings answers one that runs beside it.
+pub(super) fn own_address(common: &Common, http: Option<&str>) -> Result<SocketAddr, Failure> {
+    let overrides = Overrides::from_environment().without_secrets().flag("http.listen", http);
+    let mut address = load(common, overrides)?.http.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address)
+}
+
+/// The same, and what goes before the file: the path of each setting, and who sets it.
+pub(super) fn effective(common: &Common) -> Result<(Config, Vec<(String, String)>), Failure> {
+    let overrides = with_flags(common, Overrides::from_environment().without_secrets());
+    let set = overrides.set();
+    Ok((load_with(common, &overrides)?, set))
+}
+
 fn load(common: &Common, overrides: Overrides) -> Result<Config, Failure> {
+    load_with(common, &with_flags(common, overrides))
+}
+
+fn with_flags(common: &Common, overrides: Overrides) -> Overrides {
     let log = common.log.map(|form| match form {
         LogForm::Text => "text",
         LogForm::Json => "json",
     });
-    let overrides = overrides
+    overrides
         .flag("kafka.bootstrap", common.kafka.as_deref())
         .flag("registry.url", common.registry.as_deref())
         .flag("telemetry.log", log)
-        .flag("telemetry.level", common.log_level.as_deref());
+        .flag("telemetry.level", common.log_level.as_deref())
+}
+
+fn load_with(common: &Common, overrides: &Overrides) -> Result<Config, Failure> {
     let default = Path::new(config::FILE);
     let file = common.config.as_deref().or_else(|| default.exists().then_some(default));
-    Ok(config::load(file, &overrides)?)
+    Ok(config::load(file, overrides)?)
 }
 
 /// How Kafka is reached.
@@ -76,7 +115,7 @@ pub(super) fn kafka(config: &Config) -> Result<kafka::Settings, Failure> {
 }
 
 /// The registry's client.
-pub(super) fn registry(config: &Config) -> Result<Arc<dyn Schemas>, Failure> {
+pub(super) fn registry(config: &Config) -> Result<Client, Failure> {
     let said = &config.registry;
     let mut settings = registry::Settings::new(config.registry_url()?);
     settings.credentials = match &said.auth {
@@ -88,8 +127,7 @@ pub(super) fn registry(config: &Config) -> Result<Arc<dyn Schemas>, Failure> {
     };
     settings.ca_file.clone_from(&said.ca);
     settings.cache_folder.clone_from(&said.cache);
-    let client = Client::new(&settings).map_err(|e| Failure::Configuration(e.to_string()))?;
-    Ok(Arc::new(client))
+    Client::new(&settings).map_err(|e| Failure::Configuration(e.to_string()))
 }
 
 /// The contracts in the repository; none where the folder is missing.
@@ -103,7 +141,8 @@ pub(super) fn contracts(config: &Config) -> Result<Contracts, Failure> {
     })
 }
 
-fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure> {
+/// Opens the databases; connects to none that may be away.
+pub(super) fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure> {
     let mut opened = BTreeMap::new();
     for (name, said) in &config.databases {
         let settings = match said {
@@ -125,7 +164,8 @@ fn databases(config: &Config) -> Result<BTreeMap<String, Arc<Database>>, Failure
     Ok(opened)
 }
 
-fn mail(config: &Config) -> Result<Option<Transport>, Failure> {
+/// The way that mails leave, if one is set.
+pub(super) fn mail(config: &Config) -> Result<Option<Transport>, Failure> {
     let opened = config.mail.as_ref().map(Transport::open).transpose();
     opened.map_err(|e| Failure::Configuration(format!("mail: {e}")))
 }
@@ -137,7 +177,7 @@ pub(super) fn open(config: &Config) -> Result<World, Failure> {
     let admin = kafka::Admin::new(&kafka).map_err(|e| e.fault())?;
     Ok(World {
         admin: Arc::new(admin),
-        schemas: registry(config)?,
+        schemas: Arc::new(registry(config)?),
         contracts: contracts(config)?,
         contracts_folder: config.avro.clone(),
         producer: Arc::new(

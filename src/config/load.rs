@@ -45,6 +45,20 @@ impl Overrides {
         self
     }
 
+    /// What is set here, by path, and by whom: a flag or an environment variable.
+    pub fn set(&self) -> Vec<(String, String)> {
+        let by = |setting: Setting| {
+            let flag = self.flags.iter().any(|(path, _)| *path == setting.path);
+            let variable = self.environment.get(&setting.variable).is_some_and(|v| !v.is_empty());
+            match (flag, variable) {
+                (true, _) => Some((setting.path, "a flag".to_owned())),
+                (false, true) => Some((setting.path, setting.variable)),
+                (false, false) => None,
+            }
+        };
+        settings().into_iter().filter_map(by).collect()
+    }
+
     /// The same without looking secrets up.
     #[must_use]
     pub fn without_secrets(self) -> Self {

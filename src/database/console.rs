@@ -29,17 +29,17 @@ impl Console {
         self.0.execute_batch(sql).map_err(|error| sqlite::error("running a script", &error))
     }
 
-    /// The first row of a query, each value as text; null is empty.
+    /// All rows of a query, each value as text; null is empty.
     ///
     /// # Errors
-    /// The query is refused, or gives no row.
-    pub fn row(&self, sql: &str) -> Result<Vec<String>, Error> {
+    /// The query is refused.
+    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
         let failed = |error: rusqlite::Error| sqlite::error("running a query", &error);
         let mut statement = self.0.prepare(sql).map_err(failed)?;
         let columns = statement.column_count();
         let read =
             |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get_ref(i).map(text)).collect();
-        statement.query_row([], read).map_err(failed)
+        statement.query_map([], read).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
     }
 }
 

@@ -61,6 +61,9 @@ pub enum Error {
     /// The database is not as this program needs it; the text says what to do.
     #[error("{0}")]
     Unfit(String),
+    /// A partition was claimed while it was being moved.
+    #[error("a partition that another tool has moved was claimed meanwhile; it is looked at again")]
+    Overtaken,
     /// This program broke its own rule.
     #[error("{0}: this is a defect of ordermill, please report it")]
     Defect(&'static str),
@@ -75,6 +78,8 @@ impl Error {
             Error::Connection { .. } | Error::Timeout { .. } => Class::Unavailable,
             // A disk may come back, and a person may be copying the file.
             Error::File { .. } => Class::Unavailable,
+            // The next look tells where it stands.
+            Error::Overtaken => Class::Unavailable,
             // Nothing changes without a person.
             Error::Settings(_) | Error::InUse { .. } | Error::Unfit(_) | Error::Defect(_) => {
                 Class::Fatal
@@ -92,6 +97,7 @@ impl Error {
             Error::InUse { .. } => "in_use",
             Error::File { .. } => "file",
             Error::Unfit(_) => "unfit",
+            Error::Overtaken => "overtaken",
             Error::Defect(_) => "defect",
         }
     }

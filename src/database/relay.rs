@@ -29,8 +29,8 @@ use crate::record::{Class, Fault, OwnedRecord, Position};
 const READ_BYTES: usize = 8 << 20;
 /// Bytes on their way at once; a letter that is larger goes alone, so that nothing passes it if it must be cut.
 const WAVE_BYTES: usize = 256 << 10;
-/// Letters on their way at once.
-const WAVE_LETTERS: usize = 64;
+/// Letters on their way at once: so many may be sent again after a kill.
+const WAVE_LETTERS: usize = 16;
 /// A third of the lease.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,8 @@
 //!
 //! Keyed effects settle in any order; without this a restart would do again all that was settled behind the
 //! first unsettled record. The form: a version byte, then for each settled run of offsets two LEB128
-//! numbers, its distance from the end of the run before (at first from the watermark) and its length.
+//! numbers, its distance from the end of the run before (at first from offset 0) and its length. No watermark
+//! is in it: a group that is moved keeps what it has done.
 
 use super::offsets::Run;
 use crate::record::{NextOffset, Offset};
@@ -24,6 +25,24 @@ impl Ahead {
         Self(runs)
     }
 
+    /// These with what has settled since, without what lies below `next`: records that were done before this
+    /// generation and were not delivered to it yet stay done.
+    #[must_use]
+    pub fn with(&self, settled: Vec<Run>, next: NextOffset) -> Self {
+        let mut runs = settled;
+        runs.extend(self.0.iter().copied().filter(|run| run.last.0 >= next.0));
+        runs.sort_unstable_by_key(|run| run.first);
+        let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
+        for mut run in runs {
+            run.first = run.first.max(Offset(next.0));
+            match joined.last_mut().filter(|last| run.first.0 <= last.last.0 + 1) {
+                Some(last) => last.last = last.last.max(run.last),
+                None => joined.push(run),
+            }
+        }
+        Self(joined)
+    }
+
     /// Is nothing done ahead?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -35,13 +54,13 @@ impl Ahead {
         behind > 0 && self.0[behind - 1].last >= offset
     }
 
-    /// The bytes to keep beside `next`; none when there is nothing to keep.
-    pub fn bytes(&self, next: NextOffset) -> Vec<u8> {
+    /// The bytes to keep; none when there is nothing to keep.
+    pub fn bytes(&self) -> Vec<u8> {
         if self.0.is_empty() {
             return Vec::new();
         }
         let mut bytes = vec![VERSION];
-        let mut end = next.0;
+        let mut end = 0;
         for run in &self.0 {
             put(&mut bytes, run.first.0 - end);
             put(&mut bytes, run.last.0 - run.first.0 + 1);
@@ -50,16 +69,16 @@ impl Ahead {
         bytes
     }
 
-    /// Reads what was kept beside `next`.
+    /// Reads what was kept.
     ///
     /// # Errors
     /// [`Unreadable`]: not this form.
-    pub fn read(bytes: &[u8], next: NextOffset) -> Result<Self, Unreadable> {
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let Some((version, mut rest)) = bytes.split_first() else { return Ok(Self::default()) };
         if *version != VERSION {
             return Err(Unreadable);
         }
-        let (mut runs, mut end) = (Vec::new(), next.0);
+        let (mut runs, mut end) = (Vec::new(), 0_i64);
         while !rest.is_empty() {
             let first = take(&mut rest).and_then(|gap| end.checked_add(gap)).ok_or(Unreadable)?;
             let len = take(&mut rest).filter(|len| *len > 0).ok_or(Unreadable)?;
@@ -100,9 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_not_this_form_is_refused() {
-        for bytes in [&[2, 0, 1][..], &[1, 0], &[1, 0, 0], &[1, 0x80], &[1; 12]] {
-            let read = Ahead::read(bytes, NextOffset(i64::MAX - 3));
-            assert_eq!(read, Err(Unreadable), "{bytes:?}");
+        let too_far = [[1].as_slice(), &[0xff; 8], &[0x7f, 1, 0x7f, 1]].concat();
+        for bytes in [&[2, 0, 1][..], &[1, 0], &[1, 0, 0], &[1, 0x80], &too_far] {
+            assert_eq!(Ahead::read(bytes), Err(Unreadable), "{bytes:?}");
         }
     }
 
@@ -119,7 +138,7 @@ mod tests {
                 done.extend(first..end);
             }
             let ahead = Ahead::new(runs);
-            let again = Ahead::read(&ahead.bytes(NextOffset(next)), NextOffset(next)).unwrap();
+            let again = Ahead::read(&ahead.bytes()).unwrap();
             prop_assert_eq!(&again, &ahead);
             for offset in next..end + 2 {
                 prop_assert_eq!(again.contains(Offset(offset)), done.contains(&offset));
@@ -127,8 +146,30 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), next in any::<i64>()) {
-            let _ = Ahead::read(&bytes, NextOffset(next));
+        fn what_was_done_before_stays_done_beside_what_settles(
+            before in prop::collection::btree_set(0_i64..60, 0..40),
+            settled in prop::collection::btree_set(0_i64..60, 0..40),
+            next in 0_i64..60,
+        ) {
+            let runs = |set: &std::collections::BTreeSet<i64>| {
+                let mut runs: Vec<Run> = Vec::new();
+                for at in set {
+                    match runs.last_mut().filter(|run| run.last.0 + 1 == *at) {
+                        Some(run) => run.last = Offset(*at),
+                        None => runs.push(Run { first: Offset(*at), last: Offset(*at) }),
+                    }
+                }
+                runs
+            };
+            let of_tracker = settled.iter().copied().filter(|at| *at >= next).collect();
+            let both = Ahead::new(runs(&before)).with(runs(&of_tracker), NextOffset(next));
+            let expected = before.union(&of_tracker).copied().filter(|at| *at >= next).collect();
+            prop_assert_eq!(both.0, runs(&expected));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Ahead::read(&bytes);
         }
     }
 }

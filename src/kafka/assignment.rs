@@ -130,6 +130,11 @@ impl PollThread {
             // The library goes on from its own state: it revokes or rejoins by itself.
             tracing::error!(error = %e, "end a rebalance");
         }
+        let flowing = self.lanes.iter().filter(|lane| lane.phase == Phase::Running);
+        let places = flowing.map(|lane| (&*lane.id.topic, lane.id.partition, lane.next));
+        if let Err(e) = self.consumer.fetch_at_once(places) {
+            tracing::debug!(error = %e, "fetch again after a rebalance");
+        }
     }
 }
 

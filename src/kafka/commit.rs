@@ -45,21 +45,36 @@ impl PollThread {
 
     /// Commits and waits; a coordinator that moves is tried a few times.
     pub(super) fn commit_now(&self, commits: &[&Commit]) {
-        if commits.is_empty() {
-            return;
+        if !commits.is_empty() {
+            self.tell_committed(commits, self.commit_patiently(commits));
         }
+    }
+
+    /// Commits what is held, or just being given, before it is worked.
+    pub(super) fn commit_first(&self, commits: &[Commit]) -> Result<(), String> {
+        let given = |commit: &Commit| match &self.pending {
+            Some(Rebalance::Assign(list)) => contains(list, &commit.partition),
+            Some(Rebalance::Revoke { .. }) | None => false,
+        };
+        if let Some(other) = commits.iter().find(|c| !given(c) && !self.may_commit(c)) {
+            return Err(format!("{} is no longer held", other.partition));
+        }
+        let commits: Vec<&Commit> = commits.iter().collect();
+        self.commit_patiently(&commits).map_err(|e| e.to_string())
+    }
+
+    fn commit_patiently(&self, commits: &[&Commit]) -> Result<(), Error> {
         let mut tries = 0;
-        let result = loop {
+        loop {
             tries += 1;
             match self.commit_once(commits, COMMIT) {
                 Err(Error::Call { code, .. }) if tries < 4 && passes(code) => {
                     self.vitals.tick();
                     thread::sleep(Duration::from_millis(50 << tries));
                 }
-                other => break other,
+                other => return other,
             }
-        };
-        self.tell_committed(commits, result);
+        }
     }
 
     fn commit_once(&self, commits: &[&Commit], limit: Duration) -> Result<(), Error> {

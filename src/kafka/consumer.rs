@@ -6,7 +6,8 @@
 //! [`BatchConsumer::accept`]: nothing blocks in between.
 //!
 //! What the library does meanwhile: it pauses all assigned partitions from the rebalance event until the
-//! answer, so what flows in that time is what was taken before. Answer soon.
+//! answer, so what flows in that time is what was taken before. Answer soon, and have what flows again fetched
+//! at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -92,6 +93,10 @@ pub(super) fn log_library(level: RDKafkaLogLevel, facility: &str, message: &str)
     match (level, facility) {
         (RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical, _) => {
             tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        // An operator's properties go to every client, also those of consumers to a producer.
+        (_, "CONFWARN") if message.contains("property and will be ignored by this") => {
+            tracing::debug!(target: "librdkafka", facility, "{message}");
         }
         (_, "CONFWARN") => tracing::warn!(target: "librdkafka", facility, "{message}"),
         _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
@@ -472,7 +477,34 @@ impl<H: Hooks> BatchConsumer<H> {
         for e in sought.elements() {
             e.error().map_err(|e| Error::call(what(), &e))?;
         }
-        client.resume(&sought).map_err(|e| Error::call(format!("resume {topic}[{partition}]"), &e))
+        client
+            .resume(&sought)
+            .map_err(|e| Error::call(format!("resume {topic}[{partition}]"), &e))?;
+        self.fetch_at_once([(topic, partition, next)])
+    }
+
+    /// Has partitions that flow again fetched for at once, each from its `next`.
+    ///
+    /// The library lets them flow without waking the threads that fetch for them, which sleep for up to a
+    /// second where they had nothing to fetch. A seek wakes them.
+    ///
+    /// # Errors
+    /// The library refuses.
+    pub(super) fn fetch_at_once<'a>(
+        &self,
+        places: impl IntoIterator<Item = (&'a str, i32, i64)>,
+    ) -> Result<(), Error> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, next) in places {
+            list.add_partition_offset(topic, partition, Offset::Offset(next))
+                .map_err(|e| Error::call("seek", &e))?;
+        }
+        if list.count() > 0 {
+            // Nothing is waited for: what cannot be sought has not begun yet, and is fetched when it does.
+            let sought = self.client()?.seek_partitions(list, Duration::ZERO);
+            sought.map_err(|e| Error::call("seek", &e))?;
+        }
+        Ok(())
     }
 
     /// Sends the partition's records to the own queue: to be said again after [`Self::assign_again`], since

@@ -27,13 +27,21 @@ use super::consumer::log_library;
 use super::error::Error;
 use super::raw;
 use super::settings::Settings;
-use crate::port::{self, CommittedAt, TopicInfo, Watermarks};
-use crate::record::{Fault, PartitionId, TopicId};
+use crate::port::{self, Commit, CommittedAt, TopicInfo, Watermarks};
+use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// How long the first member of a group waits for more before it is given its partitions.
 const FIRST_REBALANCE_MS: i32 = 100;
 /// How often the bus lets its own client say what it has to say.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How the ids of such clusters begin; a real one's never does.
+const CLUSTER: &str = "mockCluster";
+
+/// Is it the cluster id of an embedded bus, also that of another process?
+pub(super) fn is_embedded(cluster_id: &str) -> bool {
+    cluster_id.starts_with(CLUSTER)
+}
 
 /// A broker in this process. It ends, and with it everything in it, when the last clone is dropped.
 #[derive(Clone)]
@@ -246,6 +254,28 @@ impl port::Admin for BusAdmin {
         partitions: &'a [PartitionId],
     ) -> port::Future<'a, Result<Vec<Option<CommittedAt>>, Fault>> {
         self.wire.committed(group, partitions)
+    }
+
+    fn offsets_at<'a>(
+        &'a self,
+        _: i64,
+        _: &'a [PartitionId],
+    ) -> port::Future<'a, Result<Vec<NextOffset>, Fault>> {
+        let reason = "the embedded bus has no look-up by time";
+        async move { Err(Fault::fatal("unsupported", reason)) }.boxed()
+    }
+
+    fn commit<'a>(
+        &'a self,
+        group: &'a str,
+        commits: Vec<Commit>,
+    ) -> port::Future<'a, Result<(), Fault>> {
+        self.wire.commit(group, commits)
+    }
+
+    /// The bus does not say: as far as anybody knows it had.
+    fn had_members<'a>(&'a self, _: &'a str) -> port::Future<'a, Result<bool, Fault>> {
+        async move { Ok(true) }.boxed()
     }
 
     fn create_topic<'a>(

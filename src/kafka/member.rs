@@ -3,16 +3,19 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
 
 use super::consumer::{BatchConsumer, Waker};
 use super::error::{Error, no_nul};
 use super::outage::Reporter;
 use super::poll::PollThread;
 use super::settings::Settings;
-use crate::port::{Command, Intake};
+use crate::port::{Command, Commit, Commits, Future, Intake};
+use crate::record::Fault;
 
 /// Starts members of consumer groups.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Vitals {
 ///
 /// Orders are not bounded in number: each is an answer to something that the thread said, or a tick.
 pub struct MemberHandle {
-    orders: Sender<Command>,
+    orders: Arc<Sender<Command>>,
     waker: Waker,
     vitals: Arc<Vitals>,
     ended: Mutex<Receiver<Result<(), Error>>>,
@@ -97,7 +100,13 @@ impl Member {
                 let _ = done.send(poll.run());
             })
             .map_err(|cause| Error::Thread { what: "poll", cause })?;
-        Ok(MemberHandle { orders, waker, vitals, ended: Mutex::new(ended), thread })
+        Ok(MemberHandle {
+            orders: Arc::new(orders),
+            waker,
+            vitals,
+            ended: Mutex::new(ended),
+            thread,
+        })
     }
 }
 
@@ -111,6 +120,11 @@ impl MemberHandle {
             tracing::debug!("an order for a poll thread that has ended");
         }
         self.waker.wake();
+    }
+
+    /// Commits as this member, as long as it is there.
+    pub fn commits(&self) -> Arc<dyn Commits> {
+        Arc::new(Committer { orders: Arc::downgrade(&self.orders), waker: self.waker.clone() })
     }
 
     /// When the loop last came round: it does so at least ten times a second, but for a commit that a
@@ -158,5 +172,29 @@ impl Drop for MemberHandle {
     fn drop(&mut self) {
         // The thread sees that nobody gives orders any more, and leaves.
         self.waker.wake();
+    }
+}
+
+/// Commits as a member, without keeping it.
+struct Committer {
+    orders: Weak<Sender<Command>>,
+    waker: Waker,
+}
+
+impl Commits for Committer {
+    fn commit(&self, commits: Vec<Commit>) -> Future<'_, Result<(), Fault>> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.orders.upgrade().is_some_and(|orders| {
+            let asked = orders.send(Command::CommitNow(commits, answer)).is_ok();
+            self.waker.wake();
+            asked
+        });
+        Box::pin(async move {
+            let said = match asked {
+                true => answered.await.unwrap_or_else(|_| Err("the member has left".to_owned())),
+                false => Err("the member has left".to_owned()),
+            };
+            said.map_err(|reason| Fault::unavailable("commit", reason))
+        })
     }
 }

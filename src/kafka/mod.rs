@@ -4,6 +4,7 @@
 //! settings ─▶ member (poll thread) ─▶ port::Intake      records in, whole batches of one partition
 //!             producer             ◀─ port::Producer    records out, each one answered
 //!             admin                ◀─ port::Admin       questions about topics, ends and groups
+//!             tail                                  records without a group: for people
 //! ```
 //!
 //! What never enters: a policy. Where a partition starts, what is committed and when, and what a failure
@@ -25,6 +26,8 @@ mod poll;
 
 mod admin;
 mod producer;
+mod tail;
+mod topics;
 
 mod embedded;
 
@@ -34,6 +37,8 @@ pub use error::Error;
 pub use member::{Member, MemberHandle};
 pub use producer::{BulkCounts, BulkSender, Producer};
 pub use settings::{Sasl, Settings, Tls};
+pub use tail::{Tail, Tailed};
+pub use topics::{Cluster, NewTopic, PartitionState, TopicSetting, TopicState};
 
 /// A place of the client library that says an error whenever a client closes in order: not to be logged.
 pub const NOISE: &str = "rdkafka::consumer::base_consumer";

@@ -245,6 +245,10 @@ impl PollThread {
             Command::Start(id, next) => self.start_at(&id, next),
             Command::Release(commits) => self.release(&commits),
             Command::Commit(commits) => self.commit(&commits),
+            Command::CommitNow(commits, answer) => {
+                // The asker may have gone away.
+                let _ = answer.send(self.commit_first(&commits));
+            }
             Command::Hold(id) => self.hold(&id),
             Command::Leave(commits) => {
                 self.leave(&commits);

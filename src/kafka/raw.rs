@@ -480,23 +480,23 @@ pub(super) struct GroupOffset {
     pub(super) metadata: String,
 }
 
-/// What `group` has committed for the partitions in the list, in any order.
+/// What `group` has committed for the partitions in the list, in any order; without a list: for all.
 ///
 /// # Errors
 /// No answer in time, or the cluster refuses the group or one of the partitions.
 pub(super) fn committed_offsets(
     rk: *mut RDKafka,
     group: &str,
-    partitions: &TopicPartitionList,
+    partitions: Option<&TopicPartitionList>,
     limit: Duration,
 ) -> Result<Vec<GroupOffset>, Error> {
     let what = || format!("read the committed offsets of group {group}");
     let name = c_text(group)?;
+    let list = partitions.map_or(std::ptr::null_mut(), |partitions| partitions.ptr());
     let ask = |options, queue| {
-        // SAFETY: live client, options, queue and list; the request copies name and list.
+        // SAFETY: live client, options, queue and list, or none; the request copies name and list.
         unsafe {
-            let mut request =
-                sys::rd_kafka_ListConsumerGroupOffsets_new(name.as_ptr(), partitions.ptr());
+            let mut request = sys::rd_kafka_ListConsumerGroupOffsets_new(name.as_ptr(), list);
             sys::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
             sys::rd_kafka_ListConsumerGroupOffsets_destroy(request);
         }

@@ -56,8 +56,6 @@ pub struct Settings {
     pub client_id: String,
     /// How long the group waits for a silent member before it gives its partitions away.
     pub session_timeout: Duration,
-    /// Fetched and not yet taken, per consumer, in KiB.
-    pub queued_max_kbytes: u32,
     /// How long a record may stay unsent or unacknowledged before its answer is `Unavailable`; 0: for ever.
     pub delivery_timeout: Duration,
     /// Anything else by the library's own names; none of those that this house insists on.
@@ -74,7 +72,6 @@ impl Settings {
             tls: Tls::default(),
             client_id: "ordermill".to_owned(),
             session_timeout: Duration::from_secs(45),
-            queued_max_kbytes: 32 * 1024,
             delivery_timeout: Duration::from_secs(30),
             properties: BTreeMap::new(),
         }
@@ -88,6 +85,8 @@ pub(super) enum Role {
     Consumer,
     /// A producer.
     Producer,
+    /// Reads partitions without being a member of a group.
+    Tail,
     /// Questions only.
     Admin,
 }
@@ -117,6 +116,17 @@ const SAFE_CONSUMER: &[(&str, &str)] = &[
     ("statistics.interval.ms", "5000"),
 ];
 
+/// Must hold for who reads without a group: nothing is ever committed, a gap is never jumped over in silence.
+const SAFE_TAIL: &[(&str, &str)] = &[
+    ("enable.auto.offset.store", "false"),
+    ("enable.auto.commit", "false"),
+    ("auto.offset.reset", "error"),
+    ("check.crcs", "true"),
+    ("isolation.level", "read_committed"),
+    // Who reads to the end must be told that it is there.
+    ("enable.partition.eof", "true"),
+];
+
 /// Must hold for a producer. The order of a key hangs on the partitioner and on idempotence.
 const SAFE_PRODUCER: &[(&str, &str)] =
     &[("enable.idempotence", "true"), ("acks", "-1"), ("partitioner", "murmur2_random")];
@@ -125,6 +135,11 @@ const SAFE_PRODUCER: &[(&str, &str)] =
 const TUNED_CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "20"),
     ("queued.min.messages", "20000"),
+    // Fetched and not yet taken, per consumer.
+    ("queued.max.messages.kbytes", "32768"),
+    // So soon a member notices that a topic has more partitions, or was deleted and made again; the library's five
+    // minutes are a long lag.
+    ("topic.metadata.refresh.interval.ms", "10000"),
     ("max.poll.interval.ms", "300000"),
 ];
 
@@ -153,7 +168,6 @@ const OWN_KEYS: &[&str] = &[
     "group.id",
     "session.timeout.ms",
     "heartbeat.interval.ms",
-    "queued.max.messages.kbytes",
     "message.timeout.ms",
     "delivery.timeout.ms",
     "auto.commit.enable",
@@ -166,6 +180,7 @@ impl Role {
         let own = match self {
             Self::Consumer => SAFE_CONSUMER,
             Self::Producer => SAFE_PRODUCER,
+            Self::Tail => SAFE_TAIL,
             Self::Admin => &[],
         };
         SAFE_ALL.iter().chain(own).copied()
@@ -175,7 +190,7 @@ impl Role {
         match self {
             Self::Consumer => TUNED_CONSUMER,
             Self::Producer => TUNED_PRODUCER,
-            Self::Admin => &[],
+            Self::Tail | Self::Admin => &[],
         }
     }
 }
@@ -200,8 +215,7 @@ impl Settings {
         config
             .set("group.id", group)
             .set("session.timeout.ms", session_ms.to_string())
-            .set("heartbeat.interval.ms", heartbeat_ms.to_string())
-            .set("queued.max.messages.kbytes", self.queued_max_kbytes.to_string());
+            .set("heartbeat.interval.ms", heartbeat_ms.to_string());
         assert_safe(&config, Role::Consumer)?;
         Ok(config)
     }
@@ -218,6 +232,14 @@ impl Settings {
         let mut config = self.base(Role::Producer)?;
         config.set("message.timeout.ms", self.delivery_timeout.as_millis().to_string());
         assert_safe(&config, Role::Producer)?;
+        Ok(config)
+    }
+
+    /// For reading without a group. The library wants a name of one all the same; nobody joins it.
+    pub(super) fn tail(&self) -> Result<ClientConfig, Error> {
+        let mut config = self.base(Role::Tail)?;
+        config.set("group.id", format!("{}-tail", self.client_id));
+        assert_safe(&config, Role::Tail)?;
         Ok(config)
     }
 
@@ -413,6 +435,7 @@ mod tests {
             assert!(refused.contains(named), "{key}: {refused}");
         }
         with("fetch.wait.max.ms", "100").check().unwrap();
+        with("queued.max.messages.kbytes", "16384").check().unwrap();
         with("compression.type", "zstd").check().unwrap();
         with("group.instance.id", "ordermill-0").check().unwrap();
     }

@@ -14,12 +14,29 @@ use crate::engine::Now;
 /// A poll loop that was not heard of for so long is taken for dead: Kafka's `max.poll.interval.ms`.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
+/// A topic's retention seldom changes, and asking takes a client of its own.
+const RETENTION_EVERY: Duration = Duration::from_secs(300);
+
+/// An answer that is asked for again from time to time.
+#[derive(Debug)]
+struct Asked<T> {
+    at: Option<Now>,
+    answer: Option<T>,
+}
+
+impl<T> Default for Asked<T> {
+    fn default() -> Self {
+        Self { at: None, answer: None }
+    }
+}
+
 /// One topic of a pipeline.
 #[derive(Debug, Default)]
 pub struct TopicView {
     /// Where its records are.
     pub ledger: Ledger,
     partitions: AtomicI64,
+    retention: Mutex<Asked<Duration>>,
     assigned: Mutex<BTreeMap<i32, Arc<PartitionView>>>,
 }
 
@@ -32,6 +49,26 @@ impl TopicView {
     /// See [`TopicView::set_partitions`]; 0: not told yet.
     pub fn partitions(&self) -> i64 {
         self.partitions.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is time to ask (again) how long the topic keeps records; counts as asked.
+    pub fn ask_retention(&self, now: Now) -> bool {
+        let mut asked = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = asked.at.is_none_or(|at| now.saturating_sub(at) >= RETENTION_EVERY);
+        if due {
+            asked.at = Some(now);
+        }
+        due
+    }
+
+    /// How long the topic keeps records by the broker's word; `None`: for good, or not told.
+    pub fn set_retention(&self, retention: Option<Duration>) {
+        self.retention.lock().unwrap_or_else(PoisonError::into_inner).answer = retention;
+    }
+
+    /// See [`TopicView::set_retention`].
+    pub fn retention(&self) -> Option<Duration> {
+        self.retention.lock().unwrap_or_else(PoisonError::into_inner).answer
     }
 
     /// A partition was assigned: its series begin.

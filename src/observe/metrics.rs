@@ -72,6 +72,7 @@ pub const TABLE: &[Metric] = &[
     gauge("partition_start_offset", PARTITION, "First offset still in the log"),
     gauge("partition_end_offset", PARTITION, "Offset that the next record will have"),
     gauge("topic_partitions", TOPIC, "Partitions of the topic"),
+    gauge("topic_retention_seconds", TOPIC, "Age at which the topic deletes records; absent where it deletes none by age, or we may not ask"),
     gauge("consumer_assigned_partitions", TOPIC, "Partitions that this process holds"),
     gauge("consumer_waiting_partitions", TOPIC, "Partitions whose effect waits for a dependency that is away"),
     counter("consumer_rebalances_total", GROUP, "Assignments and revocations that this process went through"),
@@ -81,7 +82,8 @@ pub const TABLE: &[Metric] = &[
     Metric { name: "client_operation_duration_seconds", kind: Kind::Histogram, labels: &["group", "operation"], help: "One operation of an edge: a step, a claim" },
 ];
 
-const BUCKETS: &[f64] =
+/// The upper ends of histograms' buckets, in seconds.
+pub(super) const BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// The metrics as the library knows them.
@@ -253,6 +255,9 @@ fn show_topic(on: &Instruments, group: &str, topic: &str, view: &TopicView) {
     if view.partitions() > 0 {
         on.gauge("topic_partitions", &labels, view.partitions());
     }
+    if let Some(age) = view.retention() {
+        on.gauge_f64("topic_retention_seconds", &labels, age.as_secs_f64());
+    }
     let assigned = view.assigned();
     let waiting = assigned.iter().filter(|(_, seen)| seen.waiting().is_some()).count();
     on.gauge("consumer_assigned_partitions", &labels, i64::try_from(assigned.len()).unwrap_or(0));
@@ -261,6 +266,8 @@ fn show_topic(on: &Instruments, group: &str, topic: &str, view: &TopicView) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::observe::Tally;
     use crate::port::Watermarks;
@@ -278,6 +285,18 @@ mod tests {
         assert!(text.contains(series), "{text}");
         topic.revoke(3);
         assert!(!scrape(&board, "2.12.1").unwrap().contains("consumer_lag_records{"));
+    }
+
+    #[test]
+    fn retention_is_shown_where_it_is_known_and_asked_for_only_now_and_then() {
+        let board = Board::new().unwrap();
+        let topic = board.pipeline("p", "g").topic("t");
+        assert!(!scrape(&board, "x").unwrap().contains("topic_retention_seconds{"));
+        topic.set_retention(Some(Duration::from_secs(3600)));
+        let series = r#"ordermill_topic_retention_seconds{group="g",topic="t"} 3600"#;
+        assert!(scrape(&board, "x").unwrap().contains(series));
+        let asked = [0, 1, 299, 300, 301, 600].map(|s| topic.ask_retention(Duration::from_secs(s)));
+        assert_eq!(asked, [true, false, false, true, false, true]);
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod health;
 mod ledger;
 pub mod logs;
 pub mod metrics;
+mod page;
 mod partition;
 
 pub use board::{Board, PipelineView, TopicView};
 pub use health::{Health, State};
 pub use ledger::{Counts, Ledger, Tally};
+pub use page::page;
 pub use partition::PartitionView;

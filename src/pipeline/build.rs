@@ -10,7 +10,7 @@ use super::process::Factory;
 use super::reader::Tombstone;
 use super::spec;
 use super::world::World;
-use crate::database::Conflict;
+use crate::database::{Conflict, Demand};
 use crate::kafka::Producer;
 use crate::port::{Progress, SchemaText};
 use crate::record::Fault;
@@ -54,7 +54,8 @@ pub fn build(
     let batch = batch(pipeline);
     let tombstone = Tombstone::of(&pipeline.source);
     let key_type = pipeline.source.key_type;
-    let factory = Factory::new(Arc::new(compiled), sink.clone(), tombstone, key_type);
+    let factory =
+        Factory::new(Arc::new(compiled), sink.clone(), tombstone, key_type, pipeline.on_replay);
     Ok(Built { factory: Arc::new(factory), sink, batch })
 }
 
@@ -76,13 +77,22 @@ pub fn named_sink(
 }
 
 fn named_sql(sql: &spec::Sql, compiled: &Compiled, world: &World) -> Result<Effect, Fault> {
-    let spec::Statement::Insert(insert) = &sql.statement else {
-        return Err(Fault::fatal("not_yet", "execute is not built yet"));
-    };
     let database = world.databases.get(&sql.database).ok_or_else(|| {
         Fault::fatal("unknown_database", format!("database {} is not set", sql.database))
     })?;
-    let options = sql::Options {
+    let database = Arc::clone(database);
+    Ok(Effect::Batch(match &sql.statement {
+        spec::Statement::Insert(insert) => {
+            Arc::new(sql::Insert::new(database, insert_options(insert, compiled)))
+        }
+        spec::Statement::Execute(execute) => {
+            Arc::new(sql::Execute::new(database, execute_options(execute, compiled)?))
+        }
+    }))
+}
+
+fn insert_options(insert: &spec::Insert, compiled: &Compiled) -> sql::Options {
+    sql::Options {
         table: insert.table.clone(),
         columns: compiled.columns.clone(),
         conflict: match &insert.conflict {
@@ -92,8 +102,27 @@ fn named_sql(sql: &spec::Sql, compiled: &Compiled, world: &World) -> Result<Effe
                 Conflict::Update { on: on.clone(), update: update.clone() }
             }
         },
-    };
-    Ok(Effect::Batch(Arc::new(sql::Insert::new(Arc::clone(database), options))))
+    }
+}
+
+fn execute_options(
+    execute: &spec::Execute,
+    compiled: &Compiled,
+) -> Result<sql::ExecuteOptions, Fault> {
+    let statement = compiled
+        .statement
+        .as_ref()
+        .ok_or_else(|| Fault::fatal("pipeline_file", "the statement was not compiled"))?;
+    Ok(sql::ExecuteOptions {
+        statement: Arc::clone(statement),
+        fields: compiled.columns.clone(),
+        demand: match execute.rows {
+            spec::Rows::Any => None,
+            spec::Rows::Exactly(rows) => {
+                Some(Demand { rows, drops: execute.otherwise == spec::Shortfall::Drop })
+            }
+        },
+    })
 }
 
 fn named_archive(

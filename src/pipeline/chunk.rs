@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::engine::offsets::Receipt;
 use crate::engine::part::Part;
 use crate::observe::Tally;
-use crate::record::{DeadLetter, Effects, NextOffset, Offset, Reason};
+use crate::record::{DeadLetter, Effects, End, NextOffset, Offset, Reason};
 
 /// Everything in `[from, to)`, processed and not yet applied.
 #[derive(Debug)]
@@ -81,14 +81,20 @@ impl Chunk {
     pub fn begin(mut self, receipt: Option<Receipt>) -> Begun {
         let letters = std::mem::take(&mut self.letters);
         let chunk = Arc::new(self);
-        Begun { chunk, letters, sent: Arc::default(), receipt, settled_records: 0 }
+        let otherwise = BTreeMap::new();
+        Begun { chunk, letters, otherwise, sent: Arc::default(), receipt, settled_records: 0 }
     }
 
-    fn tally(&self, part: &Part) -> Tally {
-        let mut tally = Tally { rows: part.rows.len() as u64, ..Tally::default() };
+    /// How the records of a part ended, as far as it is known here and not told `otherwise`.
+    fn tally(&self, part: &Part, otherwise: &BTreeMap<Offset, End>) -> Tally {
+        let mut tally = Tally::default();
         let mut last = None;
         for row in part.rows.clone() {
             let offset = self.effects.offset(row);
+            if otherwise.contains_key(&offset) {
+                continue;
+            }
+            tally.rows += 1;
             tally.effects += u64::from(last.replace(offset) != Some(offset));
         }
         let mut dropped: BTreeMap<Reason, u64> = BTreeMap::new();
@@ -109,6 +115,8 @@ pub struct Begun {
     pub chunk: Arc<Chunk>,
     /// Its dead letters, in the order of their offsets.
     pub letters: Vec<DeadLetter>,
+    /// Records that ended otherwise than in their effects, as the last step said that had them.
+    otherwise: BTreeMap<Offset, End>,
     /// Those that their topic has, where they are sent before the step: a step that is tried again and again
     /// sends them once.
     pub sent: Arc<Mutex<BTreeSet<Offset>>>,
@@ -134,9 +142,26 @@ impl Begun {
         self.letters.iter().filter(move |letter| within(part, letter.position.offset))
     }
 
+    /// These records of a part end otherwise than in their effects, and no others of it.
+    pub fn end_otherwise(&mut self, part: &Part, ends: Vec<(Offset, End)>) {
+        self.otherwise.retain(|offset, _| !within(part, *offset));
+        self.otherwise.extend(ends);
+    }
+
     /// How the records of a part ended.
     pub fn tally(&self, part: &Part) -> Tally {
-        let mut tally = self.chunk.tally(part);
+        let mut tally = self.chunk.tally(part, &self.otherwise);
+        for (_, end) in self.otherwise.iter().filter(|(offset, _)| within(part, **offset)) {
+            match end {
+                End::Drop(reason) => *tally.dropped.entry(reason.clone()).or_default() += 1,
+                End::Reject(_) => {
+                    *tally.dead_lettered.entry(Reason::from("rejected")).or_default() += 1;
+                }
+                End::Fault(fault) => {
+                    *tally.dead_lettered.entry(fault.code.clone()).or_default() += 1;
+                }
+            }
+        }
         for letter in self.letters(part) {
             *tally.dead_lettered.entry(letter.fault.code.clone()).or_default() += 1;
         }
@@ -163,11 +188,12 @@ mod tests {
                 chunk.took(offset, 10, None);
             }
         }
-        let whole = chunk.tally(&chunk.whole());
+        let none = BTreeMap::new();
+        let whole = chunk.tally(&chunk.whole(), &none);
         assert_eq!((whole.effects, whole.rows, whole.records()), (6, 12, 10));
         let (low, high) = chunk.whole().halve(&chunk.effects).unwrap();
-        let mut both = chunk.tally(&low);
-        both.add(&chunk.tally(&high));
+        let mut both = chunk.tally(&low, &none);
+        both.add(&chunk.tally(&high, &none));
         assert_eq!(both, whole);
     }
 }

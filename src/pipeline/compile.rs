@@ -13,9 +13,11 @@ use super::order::Order;
 use super::sending::Sending;
 use super::spec::{self, Problem, Problems, Text};
 use crate::codec::Schema;
+use crate::config::grammar::nearest;
+use crate::database::SqlText;
 use crate::expr::{self, Env, Program, Source};
 use crate::port::SchemaText;
-use crate::record::{End, Fault, Name, Scope, Type, Uses, Value};
+use crate::record::{End, Fault, Name, Scope, Shape, Type, Uses, Value};
 use crate::sink::sql::{Column, Slot};
 use crate::sink::{archive, mail};
 use crate::stage::{self, Chain};
@@ -32,6 +34,8 @@ pub struct Compiled {
     pub chain: Chain,
     /// What the sink takes of each event: names and values.
     pub columns: Vec<(String, Arc<dyn Column>)>,
+    /// The statement that runs for each event; its parameters are among the columns.
+    pub statement: Option<Arc<SqlText>>,
     /// What a mail says of each event; in place of columns.
     pub mail: Option<Arc<mail::Templates>>,
     /// How records are written to topics, by a topic sink.
@@ -63,19 +67,12 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let mut problems = Problems::default();
     let id = pipeline.id.as_ref().and_then(|id| program(file, id, &env, &mut problems));
     let key_program = pipeline.key.as_ref().and_then(|key| program(file, key, &env, &mut problems));
-    let checked = match stage::build(&options, &full, &key) {
-        Ok(chain) => chain,
-        Err(errors) => {
-            for error in errors {
-                let at = spec::Place::new(error.line, error.column);
-                problems.push(Problem::new(file, at, error.to_string()));
-            }
-            return Err(problems);
-        }
-    };
+    let checked = stages(file, options, &full, &key, &mut problems);
+    let Some(checked) = checked else { return Err(problems) };
     let wanted = wanted(pipeline);
     let after = env.with_event(Arc::clone(checked.output()));
     let sink = Sources::check(file, wanted, &after, &mut problems);
+    let statement = statement(pipeline, &after, &mut problems);
     let mail = templates(pipeline, &after, &mut problems);
     let sending = Sending::of(pipeline, &after, &mut problems);
     if !problems.is_empty() {
@@ -83,16 +80,7 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     }
     // What nobody reads is not decoded: everything is compiled again on what is left.
     let mut names: BTreeSet<Name> = checked.names();
-    names.extend(sink.names());
-    let mut used = sink.uses();
-    if let Some(sending) = &sending {
-        names.extend(sending.names());
-        used = used.union(sending.uses());
-    }
-    if let Some(mail) = &mail {
-        names.extend(mail.names());
-        used = used.union(mail.uses().clone());
-    }
+    let used = used(&sink, sending.as_ref(), mail.as_deref(), &mut names);
     if let spec::Sink::Archive(archive) = &pipeline.sink {
         names.extend(archive::Entries::NAMES);
         archive::check(&archive.to, checked.output())
@@ -124,7 +112,60 @@ pub fn compile(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Compiled,
     let mail = templates(pipeline, &after, &mut problems);
     let sending = Sending::of(pipeline, &after, &mut problems).map(Arc::new);
     let names = names.into_iter().collect();
-    problems.or(Compiled { reader, uses, names, chain, columns, mail, sending, id, order })
+    problems.or(Compiled {
+        reader,
+        uses,
+        names,
+        chain,
+        columns,
+        statement,
+        mail,
+        sending,
+        id,
+        order,
+    })
+}
+
+/// The stages, or as many as shape the event when others are wrong.
+fn stages(
+    file: &Path,
+    options: Vec<stage::Options>,
+    full: &Arc<Shape>,
+    key: &Type,
+    problems: &mut Problems,
+) -> Option<Chain> {
+    match stage::build(&options, full, key) {
+        Ok(chain) => Some(chain),
+        Err(errors) => {
+            for error in errors {
+                let at = spec::Place::new(error.line, error.column);
+                problems.push(Problem::new(file, at, error.to_string()));
+            }
+            // The sink is looked at too, where the stages that make its event are right.
+            let shaping: Vec<_> = options.into_iter().filter(stage::changes_shape).collect();
+            stage::build(&shaping, full, key).ok()
+        }
+    }
+}
+
+/// What the sink reads of an event; the names besides fields are added.
+fn used(
+    sink: &Sources,
+    sending: Option<&Sending>,
+    mail: Option<&mail::Templates>,
+    names: &mut BTreeSet<Name>,
+) -> Uses {
+    names.extend(sink.names());
+    let mut used = sink.uses();
+    if let Some(sending) = sending {
+        names.extend(sending.names());
+        used = used.union(sending.uses());
+    }
+    if let Some(mail) = mail {
+        names.extend(mail.names());
+        used = used.union(mail.uses().clone());
+    }
+    used
 }
 
 fn parse(pipeline: &spec::Pipeline, text: &SchemaText) -> Result<Schema, Problems> {
@@ -190,6 +231,40 @@ impl Sources {
     fn names(&self) -> impl Iterator<Item = Name> {
         self.programs.iter().flat_map(|program| program.names().iter().copied())
     }
+}
+
+/// The statement of `execute`; each of its parameters is a field of the event.
+fn statement(
+    pipeline: &spec::Pipeline,
+    env: &Env,
+    problems: &mut Problems,
+) -> Option<Arc<SqlText>> {
+    let spec::Sink::Sql(spec::Sql { statement: spec::Statement::Execute(said), .. }) =
+        &pipeline.sink
+    else {
+        return None;
+    };
+    let file = pipeline.file.as_path();
+    let statement = match SqlText::parse(said.sql.as_str()) {
+        Ok(statement) => statement,
+        Err(flaws) => {
+            for flaw in flaws {
+                let problem = Problem::new(file, said.sql.place(flaw.at), flaw.what);
+                problems.push(problem.hint(flaw.hint));
+            }
+            return None;
+        }
+    };
+    let known: Vec<&str> = env.event().fields.iter().map(|field| field.name.as_str()).collect();
+    for name in statement.names().iter().filter(|name| !known.contains(&name.name.as_str())) {
+        let what = format!("the event has no field `{}`", name.name);
+        let hint = match nearest(&name.name, known.iter().copied()) {
+            Some(near) => format!("did you mean `:{near}`?"),
+            None => format!("it has: {}", known.join(", ")),
+        };
+        problems.push(Problem::new(file, said.sql.place(name.at), what).hint(hint));
+    }
+    Some(Arc::new(statement))
 }
 
 /// The templates of a mail sink.
@@ -288,4 +363,48 @@ fn options(stage: &spec::Stage) -> Option<stage::Options> {
         }),
         spec::Stage::Route(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::case;
+
+    const INVENTORY: &str = include_str!("../../pipelines/inventory.yaml");
+    const CONTRACT: &str = include_str!("../../avro/orders.created-value/1.avsc");
+
+    fn compiled(text: &str) -> Result<(spec::Pipeline, Compiled), Problems> {
+        let pipeline = spec::parse(Path::new("p.yaml"), text.as_bytes())?;
+        let schema = SchemaText { text: CONTRACT.to_owned(), references: Vec::new() };
+        let compiled = compile(&pipeline, &schema)?;
+        Ok((pipeline, compiled))
+    }
+
+    #[test]
+    fn every_name_of_a_statement_that_the_event_does_not_have_is_told_at_its_place() {
+        let wrong = INVENTORY.replace("WHERE sku = :sku", "WHERE sku = :skuu AND shelf = :colour");
+        let Err(problems) = compiled(&wrong) else { panic!("taken") };
+        assert_eq!(
+            problems.to_string(),
+            "p.yaml:11:77: the event has no field `skuu`; did you mean `:sku`?\n\
+             p.yaml:11:95: the event has no field `colour`; it has: order_id, sku, quantity"
+        );
+    }
+
+    #[test]
+    fn a_row_that_changes_one_of_its_own_batch_is_an_effect_of_its_own() {
+        let text = "name: last-orders
+source: { topic: orders.created }
+sink: { sql: { database: d, insert: { table: t, columns: { sku: event.product_name, quantity: event.quantity },
+        conflict: { on: [ sku ], update: [ quantity ] } } } }
+cases:
+  - name: the later order is the one that stays
+    given:
+      - { order_id: 0190a1b2-0000-7000-8000-000000000001, product_name: lamp, quantity: 2, created_at: 2026-01-05T10:00:00Z }
+      - { order_id: 0190a1b2-0000-7000-8000-000000000002, product_name: lamp, quantity: 3, created_at: 2026-01-05T10:00:00Z }
+    expect: { effects: [ { sku: lamp, quantity: 2 }, { sku: lamp, quantity: 3 } ] }
+";
+        let Ok((pipeline, compiled)) = compiled(text) else { panic!("refused") };
+        assert_eq!(case::run(&pipeline, &Arc::new(compiled), &pipeline.cases[0]), []);
+    }
 }

@@ -66,6 +66,14 @@ impl Effect {
         }
     }
 
+    /// See [`BatchSink::rejects`].
+    pub fn rejects(&self) -> bool {
+        match self {
+            Effect::Batch(sink) => sink.rejects(),
+            Effect::Keyed(_) => false,
+        }
+    }
+
     /// Where dead letters wait for their relay; `None`: tasks send them and wait.
     pub fn outbox(&self) -> Option<&dyn Outbox> {
         match self {

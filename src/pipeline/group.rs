@@ -14,17 +14,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Duration, Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::claim;
 use super::door::{Door, Event, Slot};
 use super::load::Load;
 use super::marker;
 use super::process::Factory;
 use super::relay;
-use super::task::{Control, Shared, Task, Wiring, Word};
+use super::task::{Control, Shared, Suspicion, Task, Wiring, Word};
 use crate::engine::flow::{Gate, Window};
 use crate::kafka::MemberHandle;
 use crate::observe::{PartitionView, PipelineView, State};
 use crate::port::{Claim, Command, Commit, StartAt, Trouble};
-use crate::record::{Fault, NextOffset, PartitionId, Position};
+use crate::record::{Class, Fault, NextOffset, PartitionId, Position, TopicId};
 
 /// How often watermarks are committed to Kafka.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -69,6 +70,8 @@ pub struct Group {
     held: HashMap<PartitionId, Held>,
     shared_bytes: Arc<AtomicUsize>,
     unreachable: Option<String>,
+    /// A topic is not there.
+    missing: Option<String>,
     halt: Option<(Option<Position>, Fault)>,
     lag_watch: Option<tokio::task::JoinHandle<()>>,
     relay: tokio::task::JoinHandle<()>,
@@ -109,6 +112,7 @@ impl Group {
             held: HashMap::new(),
             shared_bytes: Arc::default(),
             unreachable: None,
+            missing: None,
             halt: None,
             lag_watch: None,
         }
@@ -156,7 +160,7 @@ impl Group {
             }
             (Some(why), _) => State::Waiting(format!("kafka: {why}")),
             (None, Some(why)) => State::Waiting(why),
-            (None, None) => State::Running,
+            (None, None) => self.missing.clone().map_or(State::Running, State::Waiting),
         };
         self.show(state);
     }
@@ -183,14 +187,25 @@ impl Group {
         let (partitions, views): (Vec<_>, Vec<_>) =
             self.held.iter().map(|(p, held)| (p.clone(), Arc::clone(&held.view))).unzip();
         let (shared, pipeline) = (Arc::clone(&self.shared), Arc::clone(&self.view));
+        let words = self.words_in.clone();
         self.lag_watch = Some(tokio::spawn(async move {
             if let Ok(ends) = shared.claimer.admin.watermarks(&partitions).await {
                 let now = shared.board.now();
                 views.iter().zip(ends).for_each(|(view, ends)| view.set_ends(ends, now));
             }
             for (topic, view) in pipeline.topics() {
-                if let Ok(Some(info)) = shared.claimer.admin.topic(&topic).await {
-                    view.set_partitions(info.partitions);
+                if let Ok(info) = shared.claimer.admin.topic(&topic).await {
+                    if let Some(info) = &info {
+                        view.set_partitions(info.partitions);
+                    }
+                    let id = info.map(|info| info.id);
+                    let _ = words.send(Word::Topic(topic.as_str().into(), id, None));
+                }
+                if view.ask_retention(shared.board.now()) {
+                    match shared.claimer.admin.retention(&topic).await {
+                        Ok(age) => view.set_retention(age),
+                        Err(fault) => tracing::debug!(topic, %fault, "retention is not known"),
+                    }
                 }
             }
             tokio::time::sleep(LAG_EVERY).await;
@@ -225,6 +240,7 @@ impl Group {
             self.member.send(Command::Accept(Vec::new()));
             return;
         }
+        self.missing = None;
         let began = Instant::now();
         let claiming = self.shared.claimer.claim(self.shared.truth(), &partitions);
         let claims = match timeout(CLAIM_WITHIN, claiming).await {
@@ -300,11 +316,63 @@ impl Group {
             Trouble::Reachable => self.unreachable = None,
             Trouble::Partition { partition, code, reason } => {
                 let fault = Fault::fatal(code, format!("{partition} cannot be read: {reason}"));
-                self.halt = Some((None, fault));
+                match self.held.get(&partition) {
+                    Some(held) => {
+                        let claimed = held.claim.as_ref().map(|claim| claim.topic_id);
+                        self.suspect(partition.topic, Suspicion { claimed, fault });
+                    }
+                    // Of a whole topic, that is not there, or that may not be read.
+                    None if fault.code == "unknown_topic" => {
+                        self.suspect(partition.topic, Suspicion { claimed: None, fault });
+                    }
+                    None => self.halt = Some((None, fault)),
+                }
             }
             Trouble::Fatal(reason) => {
                 self.halt = Some((None, Fault::fatal("client", reason)));
             }
+        }
+    }
+
+    /// A partition that cannot be read may be of a topic that was deleted, and maybe made again: the cluster
+    /// is asked before the pipeline halts.
+    fn suspect(&self, topic: Arc<str>, suspicion: Suspicion) {
+        let (shared, words) = (Arc::clone(&self.shared), self.words_in.clone());
+        tokio::spawn(async move {
+            while !words.is_closed() {
+                match shared.claimer.admin.topic(&topic).await {
+                    Ok(info) => {
+                        let id = info.map(|info| info.id);
+                        let _ = words.send(Word::Topic(topic, id, Some(suspicion)));
+                        return;
+                    }
+                    Err(fault) if fault.class == Class::Fatal => {
+                        let _ = words.send(Word::Halt(None, fault));
+                        return;
+                    }
+                    Err(_) => tokio::time::sleep(LAG_EVERY).await,
+                }
+            }
+        });
+    }
+
+    /// What is known of a topic's identity now. Its partitions that are claimed under another one are given
+    /// up and claimed anew, each as a partition that nobody has read. One that is not there is waited for.
+    fn identified(&mut self, topic: &str, id: Option<TopicId>, suspicion: Option<Suspicion>) {
+        self.missing = id.is_none().then(|| claim::gone(topic).reason);
+        let Some(id) = id else { return };
+        let held = self.held.iter_mut().filter(|(partition, _)| &*partition.topic == topic);
+        for (partition, held) in held {
+            if held.claim.as_ref().is_none_or(|claim| claim.topic_id == id) {
+                continue;
+            }
+            tracing::warn!(pipeline = %self.view.name, %partition, "its topic was deleted and made again");
+            // What it has done is of a topic that is no more: nothing of it is committed.
+            (held.claim, held.sent) = (None, None);
+            let _ = held.control.send(Control::Again);
+        }
+        if let Some(suspicion) = suspicion.filter(|why| !why.is_explained(id)) {
+            self.halt = Some((None, suspicion.fault));
         }
     }
 
@@ -322,6 +390,7 @@ impl Group {
                 }
             }
             Word::Room => self.member.send(Command::Wake),
+            Word::Topic(topic, id, suspicion) => self.identified(&topic, id, suspicion),
             // Only tasks that were told to end do so, and `end` waits for their word.
             Word::Gone(..) => {}
         }

@@ -8,6 +8,8 @@
 
 pub mod spec;
 
+pub mod topics;
+
 pub mod compile;
 
 pub mod world;
@@ -21,6 +23,8 @@ pub mod sending;
 pub mod build;
 
 pub mod marker;
+
+pub mod begin;
 
 pub mod claim;
 

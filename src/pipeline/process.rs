@@ -10,13 +10,13 @@ use super::chunk::Chunk;
 use super::compile::Compiled;
 use super::effect::Effect;
 use super::reader::{Known, Reader, Tombstone, Unread};
-use super::spec::KeyType;
+use super::spec::{KeyType, OnReplay};
 use super::task::Limits;
 use crate::codec::{Plan, Schema};
 use crate::engine::ahead::Ahead;
 use crate::engine::lanes::Lane;
 use crate::port::{Batch, Claim, Encode, SchemaText};
-use crate::record::{Effects, End, Fault, Offset, PartitionId, Reason, Record};
+use crate::record::{Effects, End, Fault, NextOffset, Offset, PartitionId, Reason, Record};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub struct Factory {
     sink: Effect,
     tombstone: Tombstone,
     key_type: KeyType,
+    on_replay: OnReplay,
     plans: Mutex<HashMap<u32, Known>>,
 }
 
@@ -55,8 +56,9 @@ impl Factory {
         sink: Effect,
         tombstone: Tombstone,
         key_type: KeyType,
+        on_replay: OnReplay,
     ) -> Self {
-        Self { compiled, sink, tombstone, key_type, plans: Mutex::default() }
+        Self { compiled, sink, tombstone, key_type, on_replay, plans: Mutex::default() }
     }
 
     /// A processor for a partition.
@@ -70,6 +72,7 @@ impl Factory {
             reader: Reader::new(compiled, self.tombstone, self.key_type, partition),
             encoder: self.sink.encoder()?,
             ahead: Ahead::default(),
+            replayed: NextOffset(0),
         })
     }
 
@@ -97,6 +100,8 @@ pub struct Processor {
     encoder: Box<dyn Encode>,
     /// What is done behind the place where this generation began.
     ahead: Ahead,
+    /// Records below it were worked before the group was moved, and are not to be worked again.
+    replayed: NextOffset,
 }
 
 impl fmt::Debug for Processor {
@@ -111,10 +116,17 @@ pub fn bytes_of(record: &Record<'_>) -> usize {
 }
 
 impl Processor {
+    /// What was done ahead when this generation began.
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
     /// The partition was claimed: a new generation begins.
     pub fn begin(&mut self, claim: &Claim) {
         self.reader.begin(claim.topic_id);
-        self.ahead = Ahead::read(&claim.done_ahead, claim.next).unwrap_or_else(|unreadable| {
+        let skips = self.factory.on_replay == OnReplay::Skip;
+        self.replayed = if skips { claim.replay_mark } else { NextOffset(0) };
+        self.ahead = Ahead::read(&claim.done_ahead).unwrap_or_else(|unreadable| {
             tracing::warn!(partition = %claim.partition, "{unreadable}: what is behind {} is done again", claim.next);
             Ahead::default()
         });
@@ -184,6 +196,9 @@ impl Processor {
     }
 
     fn one(&mut self, record: &Record<'_>, effects: &mut Effects) -> Result<(), Unread> {
+        if record.offset.0 < self.replayed.0 {
+            return Err(Unread::Ended(End::Drop(Reason::from("replayed"))));
+        }
         if !self.ahead.is_empty() && self.ahead.contains(record.offset) {
             return Err(Unread::Ended(End::Drop(Reason::from("done before"))));
         }

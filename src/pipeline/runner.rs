@@ -7,8 +7,10 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+use super::begin::begin;
 use super::build::{Built, MakeSink, build, named_sink};
 use super::claim::{Claimer, CommittedOffsets};
+use super::compile::Compiled;
 use super::effect::Effect;
 use super::group::{self, Group, door};
 use super::spec;
@@ -20,7 +22,7 @@ use crate::engine::retry::{Policy, Then};
 use crate::engine::stop::StopAfter;
 use crate::kafka::Member;
 use crate::observe::{PipelineView, State};
-use crate::port::SchemaText;
+use crate::port::{Commits, SchemaText};
 use crate::record::{Class, Fault, Position};
 
 /// How a pipeline ended.
@@ -79,12 +81,23 @@ pub async fn run_with(
         Ok(member) => member,
         Err(error) => return unfit(&view, error.fault()),
     };
-    let shared = Arc::new(shared(&pipeline, &world, &built));
+    let shared = Arc::new(shared(&pipeline, &world, &built, member.commits()));
     let group = Group::new(shared, built.factory, view, (intake, events), member, limits.drain);
     match group.run(stop).await {
         group::Ended::Stopped => Ended::Stopped,
         group::Ended::Halted(position, fault) => Ended::Halted(position, fault),
     }
+}
+
+/// Looks once whether a pipeline could start: the first contact of [`run`], and nothing after it. What that makes,
+/// such as the tables in which pipelines keep where they stand, is made.
+///
+/// # Errors
+/// `Unavailable`: something is away; `Fatal`: the world is not as the file says.
+pub async fn try_bind(pipeline: Arc<spec::Pipeline>, world: Arc<World>) -> Result<(), Fault> {
+    let (named, around) = (Arc::clone(&pipeline), Arc::clone(&world));
+    let sink = move |compiled: &Compiled| named_sink(&named, compiled, &around);
+    bind(&pipeline, &world, &sink).await.map(|_| ())
 }
 
 fn unfit(view: &PipelineView, fault: Fault) -> Ended {
@@ -93,8 +106,14 @@ fn unfit(view: &PipelineView, fault: Fault) -> Ended {
     Ended::Unfit(fault)
 }
 
-fn shared(pipeline: &spec::Pipeline, world: &World, built: &Built) -> Shared {
+fn shared(
+    pipeline: &spec::Pipeline,
+    world: &World,
+    built: &Built,
+    commits: Arc<dyn Commits>,
+) -> Shared {
     let retry = pipeline.retry;
+    let skips = pipeline.on_replay == spec::OnReplay::Skip;
     Shared {
         sink: built.sink.clone(),
         permits: Arc::new(Semaphore::new(match &built.sink {
@@ -105,6 +124,9 @@ fn shared(pipeline: &spec::Pipeline, world: &World, built: &Built) -> Shared {
         claimer: Claimer {
             group: Arc::from(pipeline.source.group.as_str()),
             admin: Arc::clone(&world.admin),
+            commits,
+            keep_ahead: skips,
+            cannot_skip: skips && built.sink.truth().is_none(),
         },
         schemas: Arc::clone(&world.schemas),
         board: Arc::clone(&world.board),
@@ -195,6 +217,7 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
         state.ready().await?;
     }
     built.sink.bind().await?;
+    begin(pipeline, &*world.admin, &built.sink).await?;
     Ok(built)
 }
 

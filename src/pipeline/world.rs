@@ -59,7 +59,7 @@ impl World {
             "unknown_topic",
             format!(
                 "dead-letter topic {letters} does not exist; create it with {partitions} partitions, as \
-                 {source} has, or name another by dead_letter.topic in {}",
+                 {source} has (`ordermill topic apply` does), or name another by dead_letter.topic in {}",
                 pipeline.file.display()
             ),
         ))

@@ -1,6 +1,8 @@
 //! Looking at topics and groups.
 
-use super::Future;
+use std::time::Duration;
+
+use super::{Commit, Future};
 use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// What the broker says of a topic.
@@ -38,6 +40,15 @@ pub trait Admin: Send + Sync {
     /// `Unavailable`, or `Fatal` when we may not ask.
     fn topic<'a>(&'a self, name: &'a str) -> Future<'a, Result<Option<TopicInfo>, Fault>>;
 
+    /// How long the topic keeps a record before it deletes it by age; `None`: it does not. What it deletes by size
+    /// is not told. An embedded bus deletes nothing by age.
+    ///
+    /// # Errors
+    /// `Unavailable`, or `Fatal` when we may not ask.
+    fn retention<'a>(&'a self, _name: &'a str) -> Future<'a, Result<Option<Duration>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// The ends of these partitions, in their order.
     ///
     /// # Errors
@@ -57,6 +68,29 @@ pub trait Admin: Send + Sync {
         partitions: &'a [PartitionId],
     ) -> Future<'a, Result<Vec<Option<CommittedAt>>, Fault>>;
 
+    /// The first offset of each partition at or behind a time in milliseconds since the Unix epoch, in their
+    /// order; the end of its log where no record is so young.
+    ///
+    /// # Errors
+    /// `Unavailable`, or `Fatal` when we may not ask or the cluster has no look-up by time.
+    fn offsets_at<'a>(
+        &'a self,
+        time_ms: i64,
+        partitions: &'a [PartitionId],
+    ) -> Future<'a, Result<Vec<NextOffset>, Fault>>;
+
+    /// Commits these offsets for a group that has no members.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Fatal` when we may not, with code `unknown_member_id` when the group has members.
+    fn commit<'a>(&'a self, group: &'a str, commits: Vec<Commit>) -> Future<'a, Result<(), Fault>>;
+
+    /// Has the group ever had members? A group that only a tool has set offsets for had none.
+    ///
+    /// # Errors
+    /// `Unavailable`, or `Fatal` when we may not ask.
+    fn had_members<'a>(&'a self, group: &'a str) -> Future<'a, Result<bool, Fault>>;
+
     /// Makes a topic; one that is there already is left as it is.
     ///
     /// # Errors
@@ -67,4 +101,13 @@ pub trait Admin: Send + Sync {
         partitions: i32,
         replication: i32,
     ) -> Future<'a, Result<(), Fault>>;
+}
+
+/// Commits as a member of a group.
+pub trait Commits: Send + Sync {
+    /// Commits these offsets of partitions that the member holds or is just being given, and waits.
+    ///
+    /// # Errors
+    /// `Unavailable`: they may or may not be committed.
+    fn commit(&self, commits: Vec<Commit>) -> Future<'_, Result<(), Fault>>;
 }

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use futures::channel::oneshot;
+
 use crate::record::{NextOffset, PartitionId, Record};
 
 /// Owned records of one partition, in order. Sent between threads, never shared; freed on drop.
@@ -117,6 +119,9 @@ pub enum Command {
     /// Commits without waiting; the outcome comes to [`Intake::committed`]. Offsets of partitions that
     /// are no longer held are left out.
     Commit(Vec<Commit>),
+    /// Commits these synchronously, of partitions that are held or just being given; the answer: done, or
+    /// why not.
+    CommitNow(Vec<Commit>, oneshot::Sender<Result<(), String>>),
     /// Stops delivering a partition until [`Command::Start`] says where to go on.
     Hold(PartitionId),
     /// Commits these synchronously, leaves the group, ends the thread.

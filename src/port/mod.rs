@@ -12,14 +12,14 @@ mod progress;
 mod schemas;
 mod sink;
 
-pub use admin::{Admin, CommittedAt, TopicInfo, Watermarks};
+pub use admin::{Admin, Commits, CommittedAt, TopicInfo, Watermarks};
 pub use intake::{Batch, Command, Commit, Intake, Room, StartAt, Trouble};
 pub use keyed::KeyedSink;
 pub use outbox::Outbox;
 pub use producer::{Outgoing, Producer};
-pub use progress::{Claim, Progress, Wanted};
+pub use progress::{Beginning, Claim, Moved, Progress, Wanted};
 pub use schemas::{Reference, Registered, SchemaText, Schemas};
-pub use sink::{BatchSink, Encode, Refusal, Step};
+pub use sink::{BatchSink, Encode, Otherwise, Refusal, Step};
 
 /// A boxed future that may move between threads.
 pub type Future<'a, T> = futures::future::BoxFuture<'a, T>;

@@ -14,9 +14,32 @@ pub struct Wanted {
     pub topic_id: TopicId,
     /// Where to start if nothing is known of it yet.
     pub start: NextOffset,
+    /// Another tool has moved the group to `start`: go there, whatever is known.
+    pub moved: Option<Moved>,
     /// What the group has committed to Kafka, where the commit is ours: it follows the truth, so a truth
     /// that stands before it has lost something.
     pub committed: Option<NextOffset>,
+}
+
+/// Another tool has moved a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The epoch under which the partition stood before Kafka was asked; 0: nobody had claimed it. Whoever
+    /// has claimed it since has gone there already, and work was done from there on.
+    pub epoch: i64,
+    /// What was done ahead stays done.
+    pub keep_ahead: bool,
+}
+
+/// Where a group begins in a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// Its identity.
+    pub topic_id: TopicId,
+    /// Next to read, by the partition's number.
+    pub starts: Vec<NextOffset>,
 }
 
 /// The right to work a partition, until somebody else claims it.
@@ -36,6 +59,8 @@ pub struct Claim {
     pub replay_mark: NextOffset,
     /// What was settled behind `next`, as it was kept; empty: nothing.
     pub done_ahead: Vec<u8>,
+    /// The store holds nothing of the partition: the group begins at `next`.
+    pub begins: bool,
 }
 
 /// A store of progress that is the truth for a pipeline.
@@ -50,6 +75,47 @@ pub trait Progress: Send + Sync {
         group: &'a Arc<str>,
         wanted: &'a [Wanted],
     ) -> Future<'a, Result<Vec<Claim>, Fault>>;
+
+    /// The epochs under which partitions stand, in the order of `wanted`; 0: nobody has claimed it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be reached.
+    fn epochs<'a>(
+        &'a self,
+        group: &'a str,
+        wanted: &'a [(PartitionId, TopicId)],
+    ) -> Future<'a, Result<Vec<i64>, Fault>> {
+        let _ = group;
+        Box::pin(std::future::ready(Ok(vec![0; wanted.len()])))
+    }
+
+    /// Has the group ever stood anywhere in this topic? `None`: the store cannot keep a place before work
+    /// is done there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be reached.
+    fn knows<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+    ) -> Future<'a, Result<Option<bool>, Fault>> {
+        let _ = (group, topic);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Keeps where the group begins in a topic that it does not know, for all partitions at once; of several
+    /// that do so only the first counts. Only where [`Progress::knows`] answers.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be reached.
+    fn begin<'a>(
+        &'a self,
+        group: &'a str,
+        beginning: &'a Beginning,
+    ) -> Future<'a, Result<(), Fault>> {
+        let _ = (group, beginning);
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Keeps where a partition stands whose effects are not in this store: everything below `next` is
     /// settled, and `done_ahead` says what is behind it. Never moves backwards; asked again it does it once.

@@ -1,9 +1,10 @@
 //! What a batch sink is: a pure encoder, and an effect that takes a contiguous range at once.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::{Claim, Future, Outbox, Progress};
-use crate::record::{DeadLetter, Effects, End, Fault, NextOffset, Record, Scope};
+use crate::record::{DeadLetter, Effects, End, Fault, NextOffset, Offset, Record, Scope};
 
 /// Makes the effect of one event: pure, synchronous, while the record's bytes are still borrowed.
 ///
@@ -39,6 +40,20 @@ pub struct Step<'a> {
     /// The dead letters of this step, in the order of their offsets. A sink with an outbox writes them in
     /// the same transaction; the others get none here.
     pub dead: &'a [DeadLetter],
+    /// Who hears of records that end otherwise than in their effect; needed where a step finds that out.
+    pub otherwise: Option<&'a dyn Otherwise>,
+}
+
+/// Hears, while a step is under way, how records of it end that do not end in their effect.
+pub trait Otherwise: Send + Sync + fmt::Debug {
+    /// These records of the step, in the order of their offsets, are dropped or rejected; all others of it
+    /// end as they would have. Answers all dead letters of the step, those of `Step::dead` among them, in the
+    /// order of their offsets: they belong into the step's transaction. Said in every try before it is
+    /// committed, also of none: the last word before the step is done is the one that holds.
+    ///
+    /// # Errors
+    /// `Fatal`: a record is not held, or is none of the step's.
+    fn end(&self, ends: Vec<(Offset, End)>) -> Future<'_, Result<Vec<DeadLetter>, Fault>>;
 }
 
 /// Why a step did not happen. Nothing of it did, or (with `Unavailable`) nobody knows: the same step
@@ -79,6 +94,11 @@ pub trait BatchSink: Send + Sync {
     /// sends them itself and waits, before the step.
     fn outbox(&self) -> Option<&dyn Outbox> {
         None
+    }
+
+    /// May a step reject records by itself, so that one without a dead letter may still write some?
+    fn rejects(&self) -> bool {
+        false
     }
 
     /// Does it gather for long, minutes instead of milliseconds? Then what was gathered is applied when the

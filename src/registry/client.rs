@@ -31,6 +31,9 @@ use crate::record::Fault;
 
 /// Tries of one question beyond the first.
 const RETRIES: usize = 2;
+/// Registries count in 32 bits with a sign. One that is asked for more answers with whatever its web server says
+/// to nonsense, which looks like an outage.
+const ID_MAX: u32 = i32::MAX.cast_unsigned();
 /// A question with all its references may take this many times the limit of one request.
 const QUESTION_REQUESTS: u32 = 4;
 
@@ -75,6 +78,11 @@ impl Client {
 
     /// The schema of an id, from wherever it is known.
     async fn schema(&self, id: u32) -> Result<Arc<SchemaText>, Error> {
+        if id > ID_MAX {
+            return Err(Error::Unusable(format!(
+                "no registry gives ids above {ID_MAX}, and the record's is {id}: it is not of our kind"
+            )));
+        }
         let held = self.held.try_get_with(id, self.look_up(id)).await;
         match held.map_err(|error| Error::clone(&error))? {
             Held::Given(schema) | Held::FromDisk(schema) => Ok(schema),
@@ -381,6 +389,14 @@ mod tests {
         let counted: HashMap<_, _> = client.stats().requests().into_iter().collect();
         assert_eq!((counted["none"], counted["5xx"], counted["2xx"]), (1, 1, 1));
         assert_eq!(client.stats().cache_misses(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_id_that_no_registry_gives_is_the_records_fault_at_once() {
+        let server = Server::start(|_| Reply::Json(404, "<html>".to_owned())).await;
+        let (class, _) = fault(client(&server).by_id(ID_MAX + 1).await);
+        assert_eq!(class, Class::Poison);
+        assert_eq!(fault(client(&server).by_id(ID_MAX).await).0, Class::Unavailable);
     }
 
     #[tokio::test]

@@ -97,22 +97,30 @@ impl Contracts {
         self.subjects.keys().map(String::as_str)
     }
 
+    /// The highest version of each subject.
+    pub fn newest(&self) -> impl Iterator<Item = &Contract> {
+        self.subjects.values().filter_map(|versions| versions.last())
+    }
+
     /// Judges each version against all earlier ones of its subject. Nothing wrong: everybody can read
     /// everything that was ever written under any version (with `Level::FullTransitive`).
     pub fn judge(&self, level: Level) -> Vec<Wrong> {
+        self.subjects().flat_map(|subject| self.judge_subject(level, subject)).collect()
+    }
+
+    /// The same for one subject.
+    pub fn judge_subject(&self, level: Level, subject: &str) -> Vec<Wrong> {
         let mut wrong = Vec::new();
-        for versions in self.subjects.values() {
-            let mut earlier: Vec<(u32, Parsed)> = Vec::new();
-            for contract in versions {
-                let at = |why: String| Wrong { file: contract.file.clone(), why };
-                match Parsed::parse(&contract.schema) {
-                    Ok(parsed) => {
-                        let known: Vec<_> = earlier.iter().map(|(v, p)| (*v, p)).collect();
-                        wrong.extend(check(level, &parsed, &known).into_iter().map(at));
-                        earlier.push((contract.version, parsed));
-                    }
-                    Err(why) => wrong.push(at(why.to_string())),
+        let mut earlier: Vec<(u32, Parsed)> = Vec::new();
+        for contract in self.subjects.get(subject).into_iter().flatten() {
+            let at = |why: String| Wrong { file: contract.file.clone(), why };
+            match Parsed::parse(&contract.schema) {
+                Ok(parsed) => {
+                    let known: Vec<_> = earlier.iter().map(|(v, p)| (*v, p)).collect();
+                    wrong.extend(check(level, &parsed, &known).into_iter().map(at));
+                    earlier.push((contract.version, parsed));
                 }
+                Err(why) => wrong.push(at(why.to_string())),
             }
         }
         wrong

@@ -42,4 +42,4 @@ pub use embedded::{EmbeddedSchemas, Registry};
 pub use error::Error;
 pub use settings::{Credentials, Settings};
 pub use stats::Stats;
-pub use subjects::Compat;
+pub use subjects::{Compat, Entry};

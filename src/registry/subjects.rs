@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use schema_registry_converter::async_impl::schema_registry as converter;
+use schema_registry_converter::schema_registry_common::SchemaType;
 use serde::Deserialize;
 
 use super::client::{Client, is_denial, posted};
@@ -20,6 +21,17 @@ pub struct Compat {
     pub compatible: bool,
     /// Why not, in the registry's words; may be empty.
     pub messages: Vec<String>,
+}
+
+/// A version of a subject as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The version.
+    pub version: u32,
+    /// The id of its schema.
+    pub id: u32,
+    /// `AVRO`, `JSON`, `PROTOBUF` or another word of the registry's.
+    pub kind: String,
 }
 
 impl Client {
@@ -51,6 +63,37 @@ impl Client {
                 Ok(versions)
             }
         }
+    }
+
+    /// The versions of a subject with their ids, ascending; none: there is no such subject.
+    ///
+    /// # Errors
+    /// As the registry is away, or `Settings` for a name that no subject can have.
+    pub async fn entries(&self, subject: &str) -> Result<Vec<Entry>, Error> {
+        let path = path_of(subject)?;
+        let mut entries = Vec::new();
+        for version in self.versions(subject).await? {
+            let ask = || async {
+                let number = Some(version);
+                self.reply(
+                    converter::get_schema_by_subject_and_version(
+                        &self.http.converter,
+                        &path,
+                        number,
+                    )
+                    .await,
+                )
+            };
+            match self.question(RETRIES, ask).await {
+                Ok(found) => {
+                    entries.push(Entry { version, id: found.id, kind: word(&found.schema_type) });
+                }
+                // deleted since
+                Err(error) if is_denial(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
     }
 
     /// A version of a subject; `None`: the newest.
@@ -115,6 +158,14 @@ impl Client {
                 })
             }
         }
+    }
+}
+
+/// A schema's type as the registry's API has it.
+fn word(kind: &SchemaType) -> String {
+    match kind {
+        SchemaType::Other(word) => word.clone(),
+        known => format!("{known:?}").to_uppercase(),
     }
 }
 

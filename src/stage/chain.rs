@@ -64,7 +64,7 @@ fn make(
 }
 
 /// Does what comes after this stage depend on it being right?
-fn changes_shape(options: &Options) -> bool {
+pub fn changes_shape(options: &Options) -> bool {
     !matches!(options, Options::Filter(_) | Options::Check(_) | Options::Dedup(_))
 }
 

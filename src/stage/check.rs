@@ -5,12 +5,19 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::step::{Flow, Place, Stage};
 use crate::expr::{Program, Source};
 use crate::record::{End, Name, Scope, Shape, Uses};
 
 pub(super) const NAME: &str = "check";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "goes on with events that keep the rule; rejects the others with the reason",
+};
 
 /// `check: { rule: bool, reason: str }`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::error::Mistake;
 use super::step::{Flow, Place, Stage};
@@ -14,6 +15,13 @@ use crate::expr::{Program, Source};
 use crate::record::{End, Name, Scope, Shape, Type, Uses, Value};
 
 pub(super) const NAME: &str = "dedup";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "drops events seen lately in the partition (`duplicate`): best effort, forgotten on a \
+           rebalance",
+};
 
 /// Remembered events, at most: about 100 bytes each, per partition.
 pub const WINDOW_MAX: usize = 1_000_000;

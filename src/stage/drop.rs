@@ -1,10 +1,14 @@
 //! `drop`: leaves these fields out and keeps the others.
 
+use super::Row;
 use super::chain::Site;
 use super::keep::Keep;
 use crate::expr::Source;
 
 pub(super) const NAME: &str = "drop";
+
+/// Its row in the table.
+pub const ROW: Row = Row { name: NAME, does: "leaves these fields out" };
 
 /// `drop: [field]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::step::{Flow, Place, Stage};
 use crate::expr::{Program, Source};
 use crate::record::{End, Name, Scope, Shape, Uses};
 
 pub(super) const NAME: &str = "filter";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "goes on with events of which this is true; drops the others (`filter`)",
+};
 
 /// `filter: bool`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::step::{Flow, Place, Stage, by_field};
 use crate::expr::Source;
 use crate::record::{End, Name, Scope, Shape, Uses};
 
 pub(super) const NAME: &str = "keep";
+
+/// Its row in the table.
+pub const ROW: Row = Row { name: NAME, does: "keeps only these fields" };
 
 /// `keep: [field]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::step::{Flow, Place, Stage};
 use crate::expr::{Program, Source};
 use crate::record::{End, Field, Name, Scope, Shape, Uses};
 
 pub(super) const NAME: &str = "map";
+
+/// Its row in the table.
+pub const ROW: Row = Row { name: NAME, does: "makes a new event of these fields" };
 
 /// `map: { field: CEL }`.
 #[derive(Clone, Debug, PartialEq, Eq)]

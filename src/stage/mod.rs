@@ -17,18 +17,25 @@ mod options;
 mod step;
 mod table;
 
-pub mod check;
-pub mod dedup;
-pub mod drop;
 pub mod filter;
-pub mod keep;
+
+pub mod check;
+
 pub mod map;
+
 pub mod set;
+
+pub mod keep;
+
+pub mod drop;
+
 pub mod unnest;
+
+pub mod dedup;
 
 pub mod route;
 
-pub use chain::{Chain, STAGES_MAX, build};
+pub use chain::{Chain, STAGES_MAX, build, changes_shape};
 pub use error::{Error, Mistake};
 pub use options::Options;
 pub use step::{Child, Flow, Stage};

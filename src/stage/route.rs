@@ -4,10 +4,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use crate::expr::Program;
 use crate::record::{End, Fault, Name, Scope, Uses};
 
 pub(super) const NAME: &str = "route";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "says which topic an event goes to: entries with `when` and `topic`, at last one with \
+           `else` (`route` where that is `drop`, `no route` where `reject`)",
+};
 
 /// What happens to an event of which no condition is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::map::programs;
 use super::step::{Flow, Place, Stage, by_field};
@@ -11,6 +12,12 @@ use crate::expr::{Program, Source};
 use crate::record::{End, Field, Name, Scope, Shape, Uses, Value};
 
 pub(super) const NAME: &str = "set";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "adds or replaces these fields; all are computed from the event as it came in",
+};
 
 /// `set: { field: CEL }`.
 #[derive(Clone, Debug, PartialEq, Eq)]

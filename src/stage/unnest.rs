@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Row;
 use super::chain::Site;
 use super::error::Mistake;
 use super::step::{Child, Flow, Place, Stage, by_field};
@@ -12,6 +13,14 @@ use crate::expr::Source;
 use crate::record::{End, Fault, Field, Name, Scope, Shape, Type, Uses, Value};
 
 pub(super) const NAME: &str = "unnest";
+
+/// Its row in the table.
+pub const ROW: Row = Row {
+    name: NAME,
+    does: "makes one event of each item of a list, with the id `parent/i` from 0; the record's \
+           end waits for all of them, one that is rejected rejects it, and an empty list drops \
+           it (`unnest`)",
+};
 
 /// Items of a list that is unnested, at most; a record with more is poison.
 pub const ITEMS_MAX: usize = 65_536;

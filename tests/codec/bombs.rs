@@ -1,14 +1,21 @@
 //! Small bodies and schemas that ask for much: each must end fast, with little memory.
 
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::Duration;
 
 use bumpalo::Bump;
 use ordermill::codec::{Plan, Schema};
 use ordermill::record::Uses;
 
-/// What a bomb may cost.
+/// What a bomb may cost, in work.
 const TIME_MAX: Duration = Duration::from_millis(50);
 const BYTES_MAX: usize = 16 << 20;
+
+/// What this thread has worked so far: what others do on the machine is not in it.
+fn worked() -> Duration {
+    let said = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(said.split(' ').next().unwrap().parse().unwrap())
+}
 
 fn record(field: &str) -> String {
     format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field}}}]}}"#)
@@ -31,9 +38,9 @@ fn refused(field: &str, body: &[u8]) {
     for uses in [Uses::All, Uses::nothing()] {
         let plan = Plan::compile(&schema, &schema, &uses).unwrap();
         let bump = Bump::new();
-        let start = Instant::now();
+        let start = worked();
         let result = plan.decode(body, &bump);
-        let took = start.elapsed();
+        let took = worked() - start;
         assert!(result.is_err(), "{field} {body:02x?}");
         assert!(took < TIME_MAX, "{field} took {took:?}");
         assert!(bump.allocated_bytes() < BYTES_MAX, "{field}: {} bytes", bump.allocated_bytes());
@@ -95,12 +102,12 @@ fn a_huge_decimal_is_refused_and_a_padded_one_read() {
     let schema = Schema::parse(&record(field), &[]).unwrap();
     let plan = Plan::compile(&schema, &schema, &Uses::All).unwrap();
     let bump = Bump::new();
-    let start = Instant::now();
+    let start = worked();
     assert!(plan.decode(&body, &bump).is_err());
     let length = body.len();
     body[length - (1 << 20)..].fill(0);
     assert!(plan.decode(&body, &bump).is_ok());
-    assert!(start.elapsed() < TIME_MAX);
+    assert!(worked() - start < TIME_MAX);
 }
 
 #[test]
@@ -126,7 +133,7 @@ fn defaults_that_cost_no_bytes_are_counted_as_values() {
 
 #[test]
 fn schemas_that_nest_without_end_are_refused_fast() {
-    let start = Instant::now();
+    let start = worked();
     for text in [
         "[".repeat(1 << 20),
         r#"{"type":"#.repeat(100_000),
@@ -139,7 +146,7 @@ fn schemas_that_nest_without_end_are_refused_fast() {
             assert!(schema.shape().fields.len() == 1);
         }
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(worked() - start < Duration::from_secs(5));
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl World {
             Store::Postgres(place) => place.number(sql).await,
             Store::Sqlite(folder) => {
                 let console = Console::open(&folder.path().join("state.db")).unwrap();
-                console.row(sql).unwrap()[0].parse().unwrap()
+                console.rows(sql).unwrap()[0][0].parse().unwrap()
             }
         }
     }
@@ -114,7 +114,8 @@ async fn step(
     dead: &[DeadLetter],
 ) -> Result<(), Refusal> {
     let (from, to) = (NextOffset(from), NextOffset(to));
-    sink.apply(Step { claim, from, to, effects, rows: 0..effects.len(), dead }).await
+    sink.apply(Step { claim, from, to, effects, rows: 0..effects.len(), dead, otherwise: None })
+        .await
 }
 
 fn group() -> Arc<str> {

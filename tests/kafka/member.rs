@@ -34,6 +34,8 @@ struct LedgerState {
     /// Next offset by partition.
     next: BTreeMap<i32, i64>,
     records: u64,
+    /// How often a record came before one that it follows.
+    passed_over: u64,
     wrong: Vec<String>,
 }
 
@@ -53,12 +55,18 @@ impl Ledger {
         assert!(state.wrong.is_empty(), "{:#?}", state.wrong);
     }
 
+    /// Nothing was passed over, however often anything came.
+    pub(crate) fn assert_whole(&self) {
+        assert_eq!(self.state.lock().unwrap().passed_over, 0, "records were passed over");
+    }
+
     fn record(&self, partition: i32, offset: i64) {
         let mut state = self.state.lock().unwrap();
         let next = state.next.entry(partition).or_insert(0);
         let wanted = *next;
         *next = offset + 1;
         state.records += 1;
+        state.passed_over += u64::from(wanted < offset);
         if wanted != offset && state.wrong.len() < 20 {
             state.wrong.push(format!("partition {partition}: wanted {wanted}, got {offset}"));
         }

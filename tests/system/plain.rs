@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ordermill::kafka;
-use ordermill::port::{Admin as _, Outgoing, Producer as _};
+use ordermill::port::{Admin as _, Outgoing};
 use ordermill::record::OwnedRecord;
 use tokio::runtime::Runtime;
 
@@ -32,6 +32,8 @@ pub(crate) struct Line {
     pub(crate) pipeline: String,
     /// Its `ordermill.yaml`.
     pub(crate) settings: String,
+    /// The broker, where it is not everybody's.
+    pub(crate) kafka: Option<String>,
 }
 
 impl Line {
@@ -65,7 +67,7 @@ impl Line {
         let subject = format!("{topic}-value");
         let schema_id = Services::get().registry.register(&subject, CONTRACT);
         let pipeline = pipeline(&name, &topic, &table);
-        Self { name, topic, database, table, schema_id, pipeline, settings }
+        Self { name, topic, database, table, schema_id, pipeline, settings, kafka: None }
     }
 
     /// Says something else in the pipeline file.
@@ -132,16 +134,14 @@ impl Line {
 
     /// Puts values into partitions, in this order; None is a tombstone.
     pub(crate) fn send(&self, values: impl IntoIterator<Item = (i32, Option<Vec<u8>>)>) {
-        let topic: Arc<str> = Arc::from(self.topic.as_str());
-        let records = values.into_iter().map(|(partition, value)| Outgoing {
-            topic: Arc::clone(&topic),
-            partition: Some(partition),
-            record: OwnedRecord { value, ..OwnedRecord::default() },
-        });
-        let producer = kafka::Producer::new(&at_kafka()).unwrap();
-        for sent in block_on(producer.send(records.collect())) {
-            sent.unwrap();
-        }
+        let record = |value| OwnedRecord { value, ..OwnedRecord::default() };
+        self.send_records(values.into_iter().map(|(at, value)| (at, record(value))));
+    }
+
+    /// Puts records into partitions, in this order.
+    pub(crate) fn send_records(&self, records: impl IntoIterator<Item = (i32, OwnedRecord)>) {
+        let at = self.kafka.clone().map_or_else(at_kafka, at_broker);
+        send_to(&at, &self.topic, records.into_iter().map(|(at, record)| (Some(at), record)));
     }
 
     /// All `n` in the table.
@@ -192,7 +192,12 @@ pub(crate) fn wait_state(process: &mut Process, words: &str) -> (u16, String) {
 
 /// Makes topics.
 pub(crate) fn create_topics(topics: &[&str], partitions: i32) {
-    let admin = kafka::Admin::new(&at_kafka()).unwrap();
+    create_topics_at(Services::get().kafka.bootstrap(), topics, partitions);
+}
+
+/// Makes topics on another broker.
+pub(crate) fn create_topics_at(bootstrap: &str, topics: &[&str], partitions: i32) {
+    let admin = kafka::Admin::new(&kafka::Settings::at(bootstrap)).unwrap();
     for topic in topics {
         block_on(admin.create_topic(topic, partitions, 1)).unwrap();
         // made is not yet known everywhere
@@ -237,8 +242,34 @@ limits:
     )
 }
 
+/// Puts records into a topic, in this order; without a partition by their keys. Up to the broker's limit.
+pub(crate) fn send(topic: &str, records: impl Iterator<Item = (Option<i32>, OwnedRecord)>) {
+    send_to(&at_kafka(), topic, records);
+}
+
+fn send_to(
+    kafka: &kafka::Settings,
+    topic: &str,
+    records: impl Iterator<Item = (Option<i32>, OwnedRecord)>,
+) {
+    let topic: Arc<str> = Arc::from(topic);
+    let mut bulk = kafka::Producer::new(kafka).unwrap().bulk(10_000);
+    for (partition, record) in records {
+        bulk.push(&Outgoing { topic: Arc::clone(&topic), partition, record });
+    }
+    let sent = bulk.finish(SOON);
+    assert_eq!(sent.first_fault, None, "{sent:?}");
+}
+
 fn at_kafka() -> kafka::Settings {
-    kafka::Settings::at(Services::get().kafka.bootstrap())
+    at_broker(Services::get().kafka.bootstrap())
+}
+
+fn at_broker(bootstrap: impl Into<String>) -> kafka::Settings {
+    let mut settings = kafka::Settings::at(bootstrap);
+    // beyond what a topic takes unless it is told otherwise
+    settings.properties.insert("message.max.bytes".to_owned(), "2000000".to_owned());
+    settings
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -254,8 +254,9 @@ mod tests {
             let f = f(base, logical);
             assert!(read(&f, &f, &long(good)).is_ok(), "{logical} {good}");
             assert_eq!(read(&f, &f, &long(bad)), code(name), "{logical} {bad}");
-            // Skipped, only the encoding counts.
-            assert_eq!(read(&f, "", &long(bad)), ok("[]"));
+            // Skipped, it is refused too.
+            assert_eq!(read(&f, "", &long(bad)), code(name), "{logical} {bad}");
+            assert_eq!(read(&f, "", &long(good)), ok("[]"), "{logical} {good}");
         }
         let uuid = f("string", "uuid");
         assert_eq!(

@@ -1,12 +1,13 @@
 //! Fields that nobody reads: walked as fast as their encoding allows, and checked as strictly as if they
-//! were read, except for what their text, decimals and dates mean.
+//! were read, except for whether their text is UTF-8 and their decimals have too many digits.
 //!
 //! A block's size in bytes is never believed: its items are walked all the same, so a projection accepts
 //! and refuses the same bodies as a plan of all fields does.
 
 use super::input::{Input, Read};
+use super::scalar;
 use crate::codec::Flaw;
-use crate::codec::schema::{Kind, Node};
+use crate::codec::schema::{Kind, Meaning, Node, Unit};
 
 /// A run of steps; neighbours of one kind are one step.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +23,16 @@ enum Step {
     Ints(usize),
     /// So many longs.
     Longs(usize),
+    /// So many days.
+    Dates(usize),
+    /// A time of day, as an int or a long.
+    Time { int: bool, unit: Unit },
+    /// A timestamp.
+    Timestamp(Unit),
     /// So many texts or byte strings.
     Blobs(usize),
+    /// A UUID as text.
+    Uuid,
     /// An enum of so many symbols.
     Enum(usize),
     /// A union of these branches.
@@ -38,6 +47,13 @@ impl Skip {
         match &node.kind {
             Kind::Null => {}
             Kind::Boolean => self.push(Step::Booleans(1)),
+            Kind::Int(Meaning::Date) => self.push(Step::Dates(1)),
+            Kind::Int(Meaning::Time(unit)) => self.push(Step::Time { int: true, unit: *unit }),
+            Kind::Long(Meaning::Time(unit)) => self.push(Step::Time { int: false, unit: *unit }),
+            Kind::Long(Meaning::Timestamp(unit) | Meaning::LocalTimestamp(unit)) => {
+                self.push(Step::Timestamp(*unit))
+            }
+            Kind::String(Meaning::Uuid) => self.push(Step::Uuid),
             Kind::Int(_) => self.push(Step::Ints(1)),
             Kind::Long(_) => self.push(Step::Longs(1)),
             Kind::Float => self.push(Step::Bytes(4)),
@@ -75,6 +91,7 @@ impl Skip {
             | (Some(Step::Booleans(had)), Step::Booleans(more))
             | (Some(Step::Ints(had)), Step::Ints(more))
             | (Some(Step::Longs(had)), Step::Longs(more))
+            | (Some(Step::Dates(had)), Step::Dates(more))
             | (Some(Step::Blobs(had)), Step::Blobs(more)) => *had = had.saturating_add(*more),
             _ => self.0.push(step),
         }
@@ -101,6 +118,24 @@ impl Skip {
                     for _ in 0..*count {
                         input.long()?;
                     }
+                }
+                Step::Dates(count) => {
+                    for _ in 0..*count {
+                        let days = input.int()?;
+                        scalar::date(days, input)?;
+                    }
+                }
+                Step::Time { int, unit } => {
+                    let raw = if *int { input.int()?.into() } else { input.long()? };
+                    scalar::time(raw, *unit, input)?;
+                }
+                Step::Timestamp(unit) => {
+                    let raw = input.long()?;
+                    scalar::timestamp(raw, *unit, input)?;
+                }
+                Step::Uuid => {
+                    let text = input.blob()?;
+                    scalar::uuid(text, input)?;
                 }
                 Step::Blobs(count) => {
                     for _ in 0..*count {

@@ -122,9 +122,5 @@ pub(crate) fn same_page(file: &str, page: &str) {
         std::fs::write(&file, page).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        written == page,
-        "{} is out of date: run the tests with ORDERMILL_WRITE_DOCS=1",
-        file.display()
-    );
+    assert!(written == page, "{} is out of date: `make docs` writes it", file.display());
 }

@@ -96,6 +96,10 @@ fn of_scalar(scalar: Scalar) -> Json {
         }
         Scalar::Field => json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }),
         Scalar::Column => json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_$]*$" }),
+        // without a password: a secret does not belong into a file
+        Scalar::Postgres => {
+            json!({ "type": "string", "not": { "pattern": "^[a-z]+://[^/@]*:[^/]*@|password" } })
+        }
         Scalar::Expression => json!({ "type": ["string", "number", "boolean", "null"] }),
         _ => json!({ "type": ["string", "number", "boolean"] }),
     }

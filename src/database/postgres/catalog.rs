@@ -97,7 +97,7 @@ fn column(row: &Row) -> Result<TableColumn, tokio_postgres::Error> {
 }
 
 /// A type by its fixed object id; `plain` is its name for SQL without length or scale.
-fn kind(id: u32, modifier: i32, plain: String) -> PostgresType {
+pub(super) fn kind(id: u32, modifier: i32, plain: String) -> PostgresType {
     match id {
         16 => PostgresType::Bool,
         17 => PostgresType::Bytea,

@@ -164,7 +164,7 @@ impl Arrays {
     }
 }
 
-const MALFORMED: Error = Error::Defect("a row of another form than its columns");
+pub(super) const MALFORMED: Error = Error::Defect("a row of another form than its columns");
 
 /// Appends a field with its length to a row; `None` is null.
 pub(super) fn put(row: &mut Vec<u8>, field: Option<&[u8]>) {
@@ -175,7 +175,7 @@ pub(super) fn put(row: &mut Vec<u8>, field: Option<&[u8]>) {
 }
 
 /// Takes the next field with its length off a row.
-fn field<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Error> {
+pub(super) fn field<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Error> {
     let (length, _) = rest.split_first_chunk::<4>().ok_or(MALFORMED)?;
     // -1 is null and has no bytes.
     let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);

@@ -9,9 +9,12 @@ mod tables;
 
 mod catalog;
 mod claim;
+mod execute;
 mod insert;
 mod outbox;
+mod send;
 mod step;
 
+pub(super) use execute::Execute;
 pub(super) use insert::Insert;
 pub(super) use pool::Postgres;

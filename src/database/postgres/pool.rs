@@ -11,6 +11,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use tokio::task::JoinHandle;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
@@ -147,11 +148,20 @@ impl managed::Manager for Door {
 impl Connection {
     /// A statement by its SQL, prepared at the first use.
     pub(super) async fn statement(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.statement_of(sql, &[]).await
+    }
+
+    /// The same, with its parameters' types where they are known: the server does not choose others.
+    pub(super) async fn statement_of(
+        &self,
+        sql: &str,
+        types: &[Type],
+    ) -> Result<Statement, tokio_postgres::Error> {
         let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let statement = self.client.prepare(sql).await?;
+        let statement = self.client.prepare_typed(sql, types).await?;
         self.prepared
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

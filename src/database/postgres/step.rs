@@ -6,11 +6,8 @@
 //! ← none advanced                                → ROLLBACK · look
 //! ```
 
-use std::future::Future;
-use std::task::Poll;
-
 use futures::FutureExt;
-use futures::future::{join4, maybe_done, poll_fn};
+use futures::future::join4;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -18,6 +15,7 @@ use super::super::Error;
 use super::super::outbox::refused;
 use super::insert::{Arrays, Cut, Insert};
 use super::pool::{Lease, Postgres};
+use super::send::{Request, all};
 use super::{classify, outbox};
 use crate::port::{Refusal, Step};
 use crate::record::{Class, Fault};
@@ -33,13 +31,13 @@ SELECT next, owner_epoch FROM ordermill_progress
 WHERE group_name = $1 AND topic_id = $2 AND partition = $3 FOR UPDATE";
 
 /// How often a step is run again that did not move though nothing stood in its way.
-const AGAIN_MAX: usize = 3;
+pub(super) const AGAIN_MAX: usize = 3;
 
 /// Statements under way at once.
 const PIPELINE_MAX: usize = 64;
 
 /// What the progress row says of a step that did not move it.
-enum Standing {
+pub(super) enum Standing {
     /// It was done before.
     Done,
     /// It was not, and may be now.
@@ -78,8 +76,7 @@ impl Postgres {
                 Err(error) => return Err(Refusal::Fault(error.into())),
             }
         }
-        let reason = format!("progress of {} moved to and fro", step.claim.partition);
-        Err(Refusal::Fault(Fault::new(Class::Conflict, "progress", reason)))
+        Err(to_and_fro(step))
     }
 
     /// One transaction. `false`: the progress did not move, and nothing else did.
@@ -99,7 +96,7 @@ impl Postgres {
         moved
     }
 
-    async fn look(&self, step: &Step<'_>) -> Result<Standing, Error> {
+    pub(super) async fn look(&self, step: &Step<'_>) -> Result<Standing, Error> {
         let claim = step.claim;
         let group = &*claim.group;
         let lease = self.lease().await?;
@@ -122,6 +119,12 @@ impl Postgres {
     }
 }
 
+/// What is said of a progress that does not stay where it is put.
+pub(super) fn to_and_fro(step: &Step<'_>) -> Refusal {
+    let reason = format!("progress of {} moved to and fro", step.claim.partition);
+    Refusal::Fault(Fault::new(Class::Conflict, "progress", reason))
+}
+
 async fn transact(
     lease: &Lease,
     step: &Step<'_>,
@@ -140,10 +143,10 @@ async fn transact(
     let together = join4(
         lease.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
         move_on(lease, step, &advance),
-        write(lease, &bury, letters.into_iter()),
-        write(lease, &rows, arrays.by_ref().take(PIPELINE_MAX)),
+        all(requests(lease, &bury, letters)),
+        all(requests(lease, &rows, arrays.by_ref().take(PIPELINE_MAX))),
     );
-    let (begun, moved, buried, mut written) = lease.wait("a step", together.map(Ok)).await?;
+    let (begun, moved, buried, written) = lease.wait("a step", together.map(Ok)).await?;
     // Whoever failed first made the later ones fail: their answers say nothing. And when the progress did
     // not move, the rows have no say: they may be there already.
     begun.map_err(|error| classify::error("beginning a step", &error))?;
@@ -151,17 +154,18 @@ async fn transact(
     if moved != 1 {
         return Ok(false);
     }
-    buried.map_err(|error| refused(classify::error("writing dead letters", &error)))?;
-    while written.map_err(|error| classify::error("inserting rows", &error))? == PIPELINE_MAX {
-        let window = write(lease, &rows, arrays.by_ref().take(PIPELINE_MAX));
-        written = lease.wait("inserting rows", window.map(Ok)).await?;
+    check_letters(buried)?;
+    let mut written = check("inserting rows", written)?;
+    while written == PIPELINE_MAX {
+        let window = all(requests(lease, &rows, arrays.by_ref().take(PIPELINE_MAX)));
+        written = check("inserting rows", lease.wait("inserting rows", window.map(Ok)).await?)?;
     }
     let commit = lease.batch_execute("COMMIT");
     lease.wait("committing a step", commit).await?;
     Ok(true)
 }
 
-async fn move_on(
+pub(super) async fn move_on(
     client: &Client,
     step: &Step<'_>,
     advance: &Statement,
@@ -179,27 +183,31 @@ async fn move_on(
     client.execute(advance, &parameters).await
 }
 
-/// Sends all these statements, in their order, and waits for all; answers how many there were, or the first
-/// error.
-async fn write(
-    client: &Client,
-    statement: &Statement,
-    arrays: impl Iterator<Item = Arrays>,
-) -> Result<usize, tokio_postgres::Error> {
-    let mut running: Vec<_> =
-        arrays.map(|arrays| Box::pin(maybe_done(arrays.run(client, statement)))).collect();
-    poll_fn(|context| {
-        let mut waiting = false;
-        for one in &mut running {
-            waiting |= one.as_mut().poll(context).is_pending();
-        }
-        if waiting { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-    for one in &mut running {
-        if let Some(Err(error)) = one.as_mut().take_output() {
-            return Err(error);
-        }
+/// Each of these arrays with the statement.
+pub(super) fn requests<'a>(
+    client: &'a Client,
+    statement: &'a Statement,
+    arrays: impl IntoIterator<Item = Arrays>,
+) -> Vec<Request<'a>> {
+    arrays
+        .into_iter()
+        .map(|arrays| Box::pin(arrays.run(client, statement)) as Request<'a>)
+        .collect()
+}
+
+/// How many answers there are; or the first error among them.
+fn check(
+    doing: &'static str,
+    answers: Vec<Result<u64, tokio_postgres::Error>>,
+) -> Result<usize, Error> {
+    let count = answers.len();
+    for answer in answers {
+        answer.map_err(|error| classify::error(doing, &error))?;
     }
-    Ok(running.len())
+    Ok(count)
+}
+
+/// Were the dead letters written?
+pub(super) fn check_letters(answers: Vec<Result<u64, tokio_postgres::Error>>) -> Result<(), Error> {
+    check("writing dead letters", answers).map(|_| ()).map_err(refused)
 }

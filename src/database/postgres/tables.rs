@@ -24,6 +24,7 @@ topic_id uuid NOT NULL, \
 partition integer NOT NULL, \
 topic text NOT NULL, \
 next bigint NOT NULL, \
+moved_to bigint NOT NULL, \
 owner_epoch bigint NOT NULL, \
 replay_mark bigint NOT NULL DEFAULT 0, \
 done_ahead bytea, \
@@ -101,7 +102,7 @@ impl Postgres {
         // Each statement against the real tables: one that has other columns is found now.
         let fits = async {
             for sql in
-                [claim::CLAIM, claim::KEEP, step::ADVANCE].into_iter().chain(outbox::STATEMENTS)
+                claim::STATEMENTS.into_iter().chain([step::ADVANCE]).chain(outbox::STATEMENTS)
             {
                 lease.statement(sql).await?;
             }

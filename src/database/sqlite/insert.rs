@@ -114,18 +114,23 @@ impl Insert {
     }
 
     /// Inserts one row.
-    pub(super) fn row(
-        &self,
-        statement: &mut Statement<'_>,
-        mut row: &[u8],
-    ) -> rusqlite::Result<()> {
-        for i in 1..=self.columns {
-            let cell = Cell::take(&mut row)
-                .ok_or_else(|| rusqlite::Error::InvalidParameterCount(i, self.columns))?;
-            statement.raw_bind_parameter(i, cell)?;
-        }
-        statement.raw_execute().map(|_| ())
+    pub(super) fn row(&self, statement: &mut Statement<'_>, row: &[u8]) -> rusqlite::Result<()> {
+        run(statement, self.columns, row).map(|_| ())
     }
+}
+
+/// Runs a statement with the cells of a row; answers how many rows it changed.
+pub(super) fn run(
+    statement: &mut Statement<'_>,
+    cells: usize,
+    mut row: &[u8],
+) -> rusqlite::Result<u64> {
+    for i in 1..=cells {
+        let cell =
+            Cell::take(&mut row).ok_or_else(|| rusqlite::Error::InvalidParameterCount(i, cells))?;
+        statement.raw_bind_parameter(i, cell)?;
+    }
+    statement.raw_execute().map(|changed| changed as u64)
 }
 
 impl Sqlite {

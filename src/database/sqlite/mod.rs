@@ -9,11 +9,13 @@ mod writer;
 
 mod catalog;
 mod claim;
+mod execute;
 mod insert;
 mod outbox;
 mod step;
 
 pub(super) use classify::error;
+pub(super) use execute::Execute;
 pub use insert::Cell;
 pub(super) use insert::Insert;
 pub(super) use writer::Sqlite;

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::super::Error;
 use super::super::outbox::refused;
+use super::execute::{Each, Ended as EachEnded};
 use super::outbox::{Buried, bury};
 use super::{Insert, Sqlite, error};
 use crate::port::{Refusal, Step};
@@ -19,18 +21,43 @@ SELECT next = ?5 AND owner_epoch = ?4 FROM ordermill_progress
 WHERE group_name = ?1 AND topic_id = ?2 AND partition = ?3";
 
 /// A step that owns its bytes, for the writer's thread.
-struct Job {
+pub(super) struct Job {
     group: String,
     topic_id: String,
     partition: i32,
     epoch: i64,
     from: i64,
     to: i64,
-    insert: Insert,
+    work: Work,
+    rows: Rows,
+    letters: Vec<Buried>,
+}
+
+/// What is done with the rows.
+pub(super) enum Work {
+    Insert(Insert),
+    Each(Each),
+}
+
+/// Rows that are owned.
+#[derive(Default)]
+pub(super) struct Rows {
     bytes: Vec<u8>,
     /// Where each row ends in `bytes`.
     ends: Vec<usize>,
-    letters: Vec<Buried>,
+}
+
+impl Rows {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The row of this index.
+    pub(super) fn row(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
 }
 
 /// How it ended when the database itself did its part.
@@ -39,6 +66,25 @@ enum Ended {
     Fenced,
     /// A dead letter was refused; nothing was done.
     Letter(rusqlite::Error),
+    /// Nobody said what becomes of the records that ended otherwise; nothing was done.
+    Unanswered,
+}
+
+impl Ended {
+    /// What the step's caller hears.
+    fn outcome(self) -> Result<(), Refusal> {
+        match self {
+            Ended::Done => Ok(()),
+            Ended::Fenced => Err(Refusal::Fenced),
+            Ended::Letter(cause) => {
+                let refused = refused(error("writing dead letters", &cause));
+                Err(Refusal::Fault(Fault::from(refused)))
+            }
+            Ended::Unanswered => {
+                Err(Fault::from(Error::Defect("a step that nobody judges")).into())
+            }
+        }
+    }
 }
 
 impl Sqlite {
@@ -48,27 +94,25 @@ impl Sqlite {
         step: &Step<'_>,
         insert: &Insert,
     ) -> Result<(), Refusal> {
-        let job = Job::copy_of(step, insert);
-        let done = self.run("a step", move |connection| run(connection, &job)).await;
-        match done {
-            Ok(Ended::Done) => Ok(()),
-            Ok(Ended::Fenced) => Err(Refusal::Fenced),
-            Ok(Ended::Letter(cause)) => {
-                let refused = refused(error("writing dead letters", &cause));
-                Err(Refusal::Fault(Fault::from(refused)))
-            }
+        self.work(Job::copy_of(step, Work::Insert(insert.clone()))).await
+    }
+
+    /// Has the writer do it.
+    pub(super) async fn work(&self, job: Job) -> Result<(), Refusal> {
+        match self.run("a step", move |connection| run(connection, job)).await {
+            Ok(ended) => ended.outcome(),
             Err(error) => Err(Refusal::Fault(Fault::from(error))),
         }
     }
 }
 
 impl Job {
-    fn copy_of(step: &Step<'_>, insert: &Insert) -> Self {
-        let mut bytes = Vec::new();
-        let mut ends = Vec::with_capacity(step.rows.len());
+    /// A step's own copy of it.
+    pub(super) fn copy_of(step: &Step<'_>, work: Work) -> Self {
+        let mut rows = Rows::default();
         for row in step.rows.clone() {
-            bytes.extend_from_slice(step.effects.row(row));
-            ends.push(bytes.len());
+            rows.bytes.extend_from_slice(step.effects.row(row));
+            rows.ends.push(rows.bytes.len());
         }
         Self {
             group: step.claim.group.to_string(),
@@ -77,16 +121,15 @@ impl Job {
             epoch: step.claim.epoch,
             from: step.from.0,
             to: step.to.0,
-            insert: insert.clone(),
-            bytes,
-            ends,
+            work,
+            rows,
             letters: step.dead.iter().map(Buried::copy_of).collect(),
         }
     }
 }
 
 /// Does it. Anything but a commit rolls back as the transaction is dropped.
-fn run(connection: &mut Connection, job: &Job) -> rusqlite::Result<Ended> {
+fn run(connection: &mut Connection, job: Job) -> rusqlite::Result<Ended> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let moved = transaction.prepare_cached(ADVANCE)?.execute(params![
         job.group,
@@ -106,16 +149,22 @@ fn run(connection: &mut Connection, job: &Job) -> rusqlite::Result<Ended> {
             .optional()?;
         return Ok(if done == Some(true) { Ended::Done } else { Ended::Fenced });
     }
-    if let Err(error) = bury(&transaction, &job.letters) {
-        return Ok(Ended::Letter(error));
-    }
-    {
-        let mut statement = transaction.prepare_cached(&job.insert.sql)?;
-        let mut start = 0;
-        for &end in &job.ends {
-            job.insert.row(&mut statement, &job.bytes[start..end])?;
-            start = end;
+    let mut letters = job.letters;
+    match job.work {
+        Work::Insert(insert) => {
+            let mut statement = transaction.prepare_cached(&insert.sql)?;
+            for row in 0..job.rows.len() {
+                insert.row(&mut statement, job.rows.row(row))?;
+            }
         }
+        Work::Each(each) => match each.run(&transaction, &job.rows)? {
+            EachEnded::All => {}
+            EachEnded::Letters(all) => letters = all,
+            EachEnded::Unanswered => return Ok(Ended::Unanswered),
+        },
+    }
+    if let Err(error) = bury(&transaction, &letters) {
+        return Ok(Ended::Letter(error));
     }
     transaction.commit()?;
     Ok(Ended::Done)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::read::{BYTES_MAX, pipeline};
+use super::read::{BYTES_MAX, pipeline, salvage};
 use super::{Pipeline, Place, Problem, Problems};
 use crate::config::grammar::When;
 use crate::config::yaml;
@@ -21,6 +21,17 @@ pub fn read(file: &Path) -> Result<Pipeline, Problems> {
     pipeline(file, &node, When::Now)
 }
 
+/// What was read of pipeline files.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Those that are right as files.
+    pub right: Vec<Pipeline>,
+    /// What could be read of the others: for what can be said of their expressions, not to be run.
+    pub wrong: Vec<Pipeline>,
+    /// Everything that is wrong.
+    pub problems: Problems,
+}
+
 /// Reads pipeline files, and all `*.yaml` and `*.yml` of directories in the order of their names. A file
 /// that is named twice is read once.
 ///
@@ -28,7 +39,13 @@ pub fn read(file: &Path) -> Result<Pipeline, Problems> {
 /// Everything that is wrong with any of them, names and groups that two of them share, directories that
 /// hold none.
 pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Pipeline>, Problems> {
-    let mut problems = Problems::default();
+    let Found { right, problems, .. } = find(paths);
+    problems.or(right)
+}
+
+/// Reads them as [`read_all`] does and answers all that could be read.
+pub fn find<P: AsRef<Path>>(paths: &[P]) -> Found {
+    let Found { mut right, mut wrong, mut problems } = Found::default();
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         match files_of(path) {
@@ -40,17 +57,20 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Pipeline>, Problems> 
     files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     if let Some(file) = files.get(FILES_MAX) {
         let what = format!("is more than the {FILES_MAX} files that are read at once");
-        return Err(Problem::new(file, Place::WHOLE, what).into());
+        let problems = Problem::new(file, Place::WHOLE, what).into();
+        return Found { problems, ..Found::default() };
     }
-    let mut pipelines = Vec::new();
     for file in &files {
-        match read(file) {
-            Ok(pipeline) => pipelines.push(pipeline),
+        let read = yaml::read_file(file, BYTES_MAX);
+        match read.and_then(|node| {
+            pipeline(file, &node, When::Now).inspect_err(|_| wrong.extend(salvage(file, &node)))
+        }) {
+            Ok(pipeline) => right.push(pipeline),
             Err(found) => problems.append(found),
         }
     }
-    shared(&pipelines, &mut problems);
-    problems.or(pipelines)
+    shared(&right, &mut problems);
+    Found { right, wrong, problems }
 }
 
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, Problem> {

@@ -6,6 +6,7 @@
 use serde_json::Value as Json;
 
 use crate::config::grammar::{self, Fields, Is, Key, Scalar, Word};
+use crate::stage;
 
 /// The largest time a file may name.
 const DAY_MS: u64 = 86_400_000;
@@ -29,8 +30,7 @@ pub static PIPELINE: Fields = Fields::of(&[
     Key::new("retry", Is::Fields(&RETRY), "what happens when the effect of a record fails and may succeed later"),
     Key::new("dead_letter", Is::Fields(&DEAD_LETTER), "where records go that can never succeed"),
     Key::new("on_replay", Is::Word(&[Word::now("run"), Word::now("skip"), Word::later("shadow")]), "what happens to records below the replay mark after a reset")
-        .otherwise("`run` for topics and for `insert` with `conflict: ignore` or `{ on, update }`, else `skip`")
-        .not_yet(),
+        .otherwise("`run` for topics and for `insert` with `conflict: ignore` or `{ on, update }`, else `skip`"),
     Key::new("limits", Is::Fields(&LIMITS), "how much may be on its way"),
     Key::new("cases", Is::List(&Is::Fields(&CASE), 0), "the pipeline's own tests: they run without broker and database, sinks never run"),
 ]);
@@ -67,10 +67,10 @@ pub static SOURCE: Fields = Fields {
         Key::new(
             "from",
             Is::Either(&[
-                Is::Word(&[Word::now("earliest"), Word::not_yet("latest")]),
-                Is::NotYet(&Is::One(Scalar::Time)),
+                Is::Word(&[Word::now("earliest"), Word::now("latest")]),
+                Is::One(Scalar::Time),
             ]),
-            "where a group begins that has no offsets yet",
+            "where a group begins in a topic that it has never worked; a partition that is added later starts at its beginning. A time has a zone: `2026-01-05T10:00:00Z`",
         )
         .default("earliest"),
         Key::new(
@@ -83,41 +83,25 @@ pub static SOURCE: Fields = Fields {
     one_of: &["topic", "topics", "http", "outbox"],
 };
 
-/// One entry of `stages`.
+/// One entry of `stages`: the stages' own rows, with what may stand behind each word.
 pub static STAGES: &[Key] = &[
-    Key::new("filter", CEL, "goes on with events of which this is true; drops the others"),
-    Key::new(
-        "check",
-        Is::Fields(&CHECK),
-        "goes on with events that keep the rule; rejects the others with the reason",
-    ),
-    Key::new("map", Is::Entries(Scalar::Field, &CEL), "makes a new event of these fields"),
-    Key::new(
-        "set",
-        Is::Entries(Scalar::Field, &CEL),
-        "adds or replaces these fields; all are computed from the event as it came in",
-    ),
-    Key::new("keep", Is::List(&FIELD, 1), "keeps only these fields"),
-    Key::new("drop", Is::List(&FIELD, 1), "leaves these fields out"),
-    Key::new(
-        "unnest",
-        Is::Fields(&UNNEST),
-        "makes one event of each item of a list; the record's end waits for all of them",
-    ),
-    Key::new(
-        "dedup",
-        Is::Fields(&DEDUP),
-        "drops events seen lately: best effort, forgotten on a rebalance",
-    ),
-    Key::new(
-        "route",
-        Is::List(&Is::Fields(&ROUTE), 1),
-        "says which topic an event goes to: entries with `when` and `topic`, at last one with `else`",
-    ),
+    stage(stage::filter::ROW, CEL),
+    stage(stage::check::ROW, Is::Fields(&CHECK)),
+    stage(stage::map::ROW, Is::Entries(Scalar::Field, &CEL)),
+    stage(stage::set::ROW, Is::Entries(Scalar::Field, &CEL)),
+    stage(stage::keep::ROW, Is::List(&FIELD, 1)),
+    stage(stage::drop::ROW, Is::List(&FIELD, 1)),
+    stage(stage::unnest::ROW, Is::Fields(&UNNEST)),
+    stage(stage::dedup::ROW, Is::Fields(&DEDUP)),
+    stage(stage::route::ROW, Is::List(&Is::Fields(&ROUTE), 1)),
     Key::later("verify", "checks a signature"),
     Key::later("decrypt", "decrypts fields"),
     Key::later("lifecycle", "checks an order's steps against those before"),
 ];
+
+const fn stage(row: stage::Row, is: Is) -> Key {
+    Key::new(row.name, is, row.does)
+}
 
 /// `check`.
 pub static CHECK: Fields = Fields::of(&[
@@ -191,23 +175,20 @@ pub static SQL: Fields = Fields {
         Key::new(
             "execute",
             Is::One(Scalar::Statement),
-            "each event runs this statement with its fields as `:name`",
-        )
-        .not_yet(),
+            "each event runs this one statement, in the order of the records, with its fields as `:name`; they are bound, not written into it, and `::` stays a cast",
+        ),
         Key::new(
             "rows",
             Is::Either(&[Is::Word(&[Word::now("any")]), Is::One(Scalar::Count(0, 1_000_000))]),
-            "how many rows `execute` must change",
+            "how many rows `execute` must change; a record that changed another number leaves no change behind",
         )
-        .default("any")
-        .not_yet(),
+        .default("any"),
         Key::new(
             "else",
             Is::Word(&[Word::now("reject"), Word::now("drop")]),
-            "how a record ends whose `execute` changed another number of rows",
+            "how a record ends whose `execute` changed another number of rows: `reject` sends it to the dead-letter topic as a rejection of the business, `drop` only counts it",
         )
-        .default("reject")
-        .not_yet(),
+        .default("reject"),
         Key::later("emit", "a record to a topic for each effect"),
         Key::later("once", "exactly once per event id, by an inbox table"),
         BATCH_KEY,
@@ -330,7 +311,7 @@ pub static DEAD_LETTER: Fields = Fields::of(&[
     Key::new(
         "stop_after",
         Is::Fields(&STOP_AFTER),
-        "when so much is bad that the pipeline halts instead; rejections by `check` do not count",
+        "when so much is bad that the pipeline halts instead; rejections by `check` and by `rows` do not count",
     ),
 ]);
 
@@ -401,7 +382,7 @@ pub static EXPECT: Fields = Fields::of(&[
     Key::new(
         "effects",
         Is::List(&Is::Event, 0),
-        "what the sink is given: rows, parameters, records",
+        "what the sink is given: rows, records, for `execute` the event whose fields it may name; what the database would say of it no case can tell",
     ),
     Key::new(
         "dropped",

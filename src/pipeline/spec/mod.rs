@@ -20,7 +20,7 @@ mod tests;
 pub use crate::config::problem::{Place, Problem, Problems};
 pub use crate::config::yaml::{Kind, Node, Text};
 pub use case::{Case, Dropped, Expect, Given, Payload};
-pub use files::{read, read_all};
+pub use files::{Found, find, read, read_all};
 pub use fit::fit;
 pub use grammar::{json_schema, page};
 pub use model::{DeadLetter, Limits, OnReplay, Pipeline, Places, Retry, StopAfter, Then, Window};

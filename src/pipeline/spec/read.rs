@@ -1,12 +1,13 @@
 //! From the text of a file to a checked [`Pipeline`].
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::grammar::PIPELINE;
+use super::grammar::{DEAD_LETTER, LIMITS, PIPELINE, RETRY};
 use super::model::{DeadLetter, Limits, OnReplay, Places, Retry, StopAfter, Then, Window};
 use super::{
-    Conflict, Node, Pipeline, Place, Problem, Problems, Sink, Statement, case, rules, sink, source,
-    stage,
+    Batch, Conflict, Insert, Kind, Node, Pipeline, Place, Problem, Problems, Sink, Sql, Statement,
+    case, rules, sink, source, stage,
 };
 use crate::config::grammar::{Check, Part, When};
 use crate::config::yaml;
@@ -22,6 +23,59 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Pipeline, Problems> {
     let node = yaml::read(file, text, BYTES_MAX)?;
     pipeline(file, &node, When::Now)
 }
+
+/// What can be read of a file that is wrong somewhere, so that its expressions are looked at all the same: its stages up to
+/// the first that cannot be read, its sink if that is none of them, no cases. Not to be run.
+pub(super) fn salvage(file: &Path, node: &Node) -> Option<Pipeline> {
+    let root = Part::new(Some(node), &PIPELINE);
+    let name = root.string("name").unwrap_or_default();
+    let items = root.node("stages").map(Node::items).unwrap_or_default();
+    let stages: Vec<_> = items.iter().map_while(stage::stage).collect();
+    let sink_node = root.node("sink");
+    let sink = sink_node.filter(|_| stages.len() == items.len());
+    let sink = sink.and_then(|node| sink::sink(node).or_else(|| sink::sink(&without_times(node))));
+    let at = sink_node.map_or(node.at, |sink| sink.at);
+    Some(Pipeline {
+        file: file.to_owned(),
+        source: source::source(&root.part("source")?, &name)?,
+        key: root.text("key"),
+        id: root.text("id"),
+        stages,
+        retry: retry(&Part::new(None, &RETRY))?,
+        dead_letter: dead_letter(&Part::new(None, &DEAD_LETTER))?,
+        on_replay: OnReplay::Skip,
+        limits: limits(&Part::new(None, &LIMITS))?,
+        cases: Vec::new(),
+        places: Places { name: at, group: at, sink: at, database: at, drain: at },
+        name,
+        sink: sink.unwrap_or(NOTHING),
+    })
+}
+
+/// The sink without what says when and how much at once: its expressions need none of it.
+fn without_times(sink: &Node) -> Node {
+    let mut sink = sink.clone();
+    if let Kind::Map(words) = &mut sink.kind {
+        for word in words {
+            if let Kind::Map(entries) = &mut word.value.kind {
+                entries.retain(|entry| !["batch", "timeout", "roll"].contains(&entry.key.as_str()));
+            }
+        }
+    }
+    sink
+}
+
+/// Stands where a sink cannot be read: it asks for nothing.
+const NOTHING: Sink = Sink::Sql(Sql {
+    database: String::new(),
+    statement: Statement::Insert(Insert {
+        table: String::new(),
+        columns: Some(Vec::new()),
+        conflict: Conflict::Reject,
+    }),
+    batch: Batch { rows: 0, bytes: 0, every: Duration::ZERO },
+    timeout: Duration::ZERO,
+});
 
 /// Checks a file and makes a pipeline of it; `newest` is how new a row of the grammar may be.
 pub(super) fn pipeline(file: &Path, node: &Node, newest: When) -> Result<Pipeline, Problems> {

@@ -11,6 +11,7 @@ use super::{Node, Text, sink, source};
 use crate::config::grammar::{Check, Fields, Part};
 use crate::config::units::{show_duration, show_size};
 use crate::config::yaml::{Entry, Kind};
+use crate::database::SqlText;
 
 /// Kafka's limit.
 const TOPIC_BYTES_MAX: usize = 249;
@@ -133,7 +134,21 @@ fn batch(root: &Part<'_>, sink: &Part<'_>, check: &mut Check<'_>) {
     }
 }
 
+/// What the text of a statement tells; its names are checked against the schema.
+fn statement(part: &Part<'_>, check: &mut Check<'_>) {
+    let Some(sql) = part.text("execute") else { return };
+    for flaw in SqlText::parse(sql.as_str()).err().unwrap_or_default() {
+        check.problem(sql.place(flaw.at), flaw.what, flaw.hint);
+    }
+    let any = part.string("rows").is_none_or(|rows| rows == "any");
+    if any && part.node("else").is_some() {
+        let hint = "say how many rows it must change, for example `rows: 1`, or leave it out";
+        check.problem(part.place("else"), "`sink.sql.else` needs `rows`", hint);
+    }
+}
+
 fn sql(part: &Part<'_>, check: &mut Check<'_>) {
+    statement(part, check);
     if part.node("execute").is_none() {
         for key in ["rows", "else"] {
             if part.node(key).is_some() {

@@ -1,8 +1,8 @@
-//! Keeping where a keyed partition stands: once a second in the state database, and at the end.
+//! Keeping where a keyed partition stands: twice a second in the state database, and at the end.
 //!
 //! Effects are not in that database, so they cannot be one with their progress. What repeats after a crash
-//! is what was in flight or has settled since the last time that progress was kept: so when it cannot be
-//! kept, no new effect starts.
+//! is what was in flight or has settled and is not kept: what settled in a second, at most. So each try has
+//! half of it to begin and half to succeed, and when it does not, no new effect starts.
 
 use std::sync::Arc;
 
@@ -11,21 +11,24 @@ use tokio::time::Duration;
 use super::lanes::Ended;
 use super::{Task, Word, pending_or};
 use crate::engine::Now;
-use crate::engine::ahead::Ahead;
 use crate::engine::breaker::Breaker;
 use crate::engine::partition::Input;
 use crate::port::{Future, Progress, Refusal};
 use crate::record::{Class, NextOffset};
 
 /// How often.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(500);
+/// For so long something may be settled and not kept before effects stop.
+const UNKEPT: Duration = Duration::from_secs(1);
 
 /// One partition's progress on its way to the state database.
 pub(super) struct Keeper {
     state: Arc<dyn Progress>,
     under_way: Option<Future<'static, Ended>>,
-    /// Since when something is settled that is not kept.
+    /// Since when something is settled that is not kept, nor by the try under way.
     changed: Option<Now>,
+    /// The same of what the try under way keeps.
+    sent: Option<Now>,
     /// The next try after one that failed.
     again_at: Option<Now>,
     breaker: Breaker,
@@ -39,6 +42,7 @@ impl Keeper {
             state,
             under_way: None,
             changed: None,
+            sent: None,
             again_at: None,
             breaker: Breaker::default(),
             last: false,
@@ -65,7 +69,8 @@ impl Keeper {
 
     /// May an effect start: is progress kept as often as it must be?
     pub(super) fn allows(&self, now: Now) -> bool {
-        !self.breaker.is_open() && self.changed.is_none_or(|since| now < since + EVERY * 2)
+        let unkept = self.sent.or(self.changed);
+        !self.breaker.is_open() && unkept.is_none_or(|since| now < since + UNKEPT)
     }
 
     /// The outcome of the try under way; never where there is none.
@@ -91,8 +96,8 @@ impl Task {
         let (Some(keeper), Some(claim)) = (keeper, &self.claim) else { return };
         let (state, claim) = (Arc::clone(&keeper.state), Arc::clone(claim));
         let next = self.tracker.watermark();
-        let bytes = Ahead::new(self.tracker.settled_ahead()).bytes(next);
-        (keeper.changed, keeper.again_at) = (None, None);
+        let bytes = self.processor.ahead().with(self.tracker.settled_ahead(), next).bytes();
+        (keeper.sent, keeper.changed, keeper.again_at) = (keeper.changed, None, None);
         keeper.under_way = Some(Box::pin(async move {
             let outcome = state.keep(&claim, next, &bytes).await;
             Ended::Kept(next, outcome)
@@ -120,6 +125,7 @@ impl Task {
         let keeper = self.lanes.as_mut().and_then(|work| work.keeper.as_mut());
         let Some(keeper) = keeper else { return };
         keeper.under_way = None;
+        let sent = keeper.sent.take();
         match outcome {
             Ok(()) => {
                 if keeper.breaker.is_open() {
@@ -139,7 +145,7 @@ impl Task {
             }
             Err(Refusal::Fault(fault)) => {
                 keeper.again_at = Some(keeper.breaker.failed(now));
-                keeper.changed.get_or_insert(now);
+                keeper.changed = sent.or(keeper.changed).or(Some(now));
                 self.wiring.view.set_waiting(Some(fault.reason.clone()));
                 self.count_failure(fault.class);
             }

@@ -14,6 +14,7 @@ mod claim;
 mod intake;
 mod keep;
 mod lanes;
+mod otherwise;
 mod step;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,7 +37,7 @@ use crate::engine::stop::{Counter, StopAfter};
 use crate::engine::{Now, breaker::Breaker};
 use crate::observe::{Board, PartitionView, TopicView};
 use crate::port::{self, Batch, Claim, Future, Producer, Progress, Refusal, SchemaText, Schemas};
-use crate::record::{Fault, NextOffset, Offset, PartitionId, Position};
+use crate::record::{Fault, NextOffset, Offset, PartitionId, Position, TopicId};
 
 /// What the poll thread feeds a task with.
 #[derive(Debug)]
@@ -56,6 +57,24 @@ pub enum Control {
     Drain,
     /// End now: somebody else owns the partition, or the time is up.
     Lost,
+    /// The topic was deleted and made again: forget what is under way, claim anew.
+    Again,
+}
+
+/// A partition cannot be read, as one of another topic of its name cannot.
+#[derive(Clone, Debug)]
+pub struct Suspicion {
+    /// The identity under which it was claimed then; none: it was not.
+    pub claimed: Option<TopicId>,
+    /// Why to halt, if its topic is still the same.
+    pub fault: Fault,
+}
+
+impl Suspicion {
+    /// Is it no reason to halt, if the topic has this identity now?
+    pub fn is_explained(&self, now: TopicId) -> bool {
+        self.claimed != Some(now) || self.fault.code == "unknown_topic"
+    }
 }
 
 /// What a task tells its group.
@@ -69,6 +88,8 @@ pub enum Word {
     Hold(PartitionId),
     /// There may be room again.
     Room,
+    /// A topic has this identity now; none: it is not there. With what made somebody ask.
+    Topic(Arc<str>, Option<TopicId>, Option<Suspicion>),
     /// It has ended; this may be committed.
     Gone(PartitionId, Option<(Claim, NextOffset)>),
 }
@@ -208,6 +229,8 @@ pub struct Task {
     ask_at: Option<(u32, Now)>,
     wake_at: Option<Now>,
     applying: Option<(Applying, Instant)>,
+    /// What the step under way asks.
+    asked: Option<UnboundedReceiver<otherwise::Question>>,
     claiming: Option<Claiming>,
     asking: Option<Asking>,
     /// The window was full: the chunk being built is offered as it is.
@@ -265,6 +288,7 @@ impl Task {
             ask_at: None,
             wake_at: None,
             applying: None,
+            asked: None,
             claiming: None,
             asking: None,
             pressed: false,
@@ -297,8 +321,9 @@ impl Task {
         match self.stage {
             _ if self.lanes.is_some() => {
                 self.fill_lanes();
-                self.start_lanes();
+                // Before what arms the timer of the progress: a batch may settle without one effect.
                 self.advance();
+                self.start_lanes();
             }
             Stage::Open => {
                 self.fill();
@@ -318,8 +343,10 @@ impl Task {
                 Control::Drain if self.lanes.is_some() => self.drain_lanes(),
                 Control::Drain => self.close_up(),
                 Control::Lost => self.tell(&Input::Lost),
+                Control::Again => self.restart("its topic was deleted and made again"),
             },
             outcome = pending_or(self.applying.as_mut().map(|(step, _)| step)) => self.applied(outcome),
+            Some(question) = otherwise::next(self.asked.as_mut()) => self.asked(question),
             ended = next_of(self.lanes.as_mut()) => self.lanes_ended(ended),
             outcome = pending_or(self.claiming.as_mut()) => {
                 self.claiming = None;
@@ -357,9 +384,10 @@ impl Task {
             .min()
     }
 
-    /// Do letters in the chunk being built wait for their topic?
+    /// Do letters of the chunk being built, or those that its step may write, wait for their topic?
     fn letters_stand(&self) -> bool {
-        self.building.has_letters() && self.shared.letters_wait.load(Ordering::Acquire)
+        (self.building.has_letters() || self.shared.sink.rejects())
+            && self.shared.letters_wait.load(Ordering::Acquire)
     }
 
     fn wake_in(&mut self, pause: Duration) {

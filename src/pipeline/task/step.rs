@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, timeout};
 
+use super::otherwise::Line;
 use super::{Task, Word};
 use crate::engine::part::Part;
 use crate::engine::partition::{Command, Input};
@@ -57,6 +58,8 @@ impl Task {
         let (chunk, part) = (Arc::clone(&begun.chunk), part.clone());
         let letters: Vec<DeadLetter> = begun.letters(&part).cloned().collect();
         let sent = Arc::clone(&begun.sent);
+        let (line, asked) = Line::new(part.clone());
+        self.asked = Some(asked);
         let (producer, limit) = (Arc::clone(&self.shared.producer), self.shared.timeout);
         let step = async move {
             let effects = &chunk.effects;
@@ -67,6 +70,7 @@ impl Task {
                 effects,
                 rows: part.rows,
                 dead: &letters,
+                otherwise: Some(&line),
             };
             if sink.outbox().is_none() && !letters.is_empty() {
                 // Nothing writes them with the step: they must be there before it is settled.
@@ -82,6 +86,7 @@ impl Task {
     }
 
     pub(super) fn applied(&mut self, outcome: Result<(), Refusal>) {
+        self.asked = None;
         if let Some((_, began)) = self.applying.take() {
             self.observe("step", began);
         }
@@ -123,11 +128,21 @@ impl Task {
         self.tell(&Input::Buried(part));
     }
 
-    fn held_letter(&self, offset: Offset, fault: &Fault) -> Option<DeadLetter> {
+    /// A dead letter of a record that is held: of the chunk that is being applied.
+    pub(super) fn held_letter(&self, offset: Offset, fault: &Fault) -> Option<DeadLetter> {
         let mut held = self.kept.iter().chain(&self.queue);
         let held = held.find(|batch| batch.record(batch.len() - 1).offset >= offset)?;
-        let found = (0..held.len()).find(|i| held.record(*i).offset == offset)?;
-        Some(self.letter(&held.record(found), fault.clone()))
+        // Offsets rise.
+        let (mut low, mut high) = (0, held.len() - 1);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match held.record(middle).offset < offset {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let record = held.record(low);
+        (record.offset == offset).then(|| self.letter(&record, fault.clone()))
     }
 
     pub(super) fn settle(&mut self, part: &Part) {

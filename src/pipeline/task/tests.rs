@@ -13,12 +13,13 @@ use crate::pipeline::process::Factory;
 use crate::pipeline::reader::Tombstone;
 use crate::pipeline::spec;
 use crate::port::{
-    Admin, BatchSink, CommittedAt, Encode, Outgoing, Registered, Step, TopicInfo, Wanted,
-    Watermarks,
+    Admin, BatchSink, Commit, Commits, CommittedAt, Encode, Outgoing, Registered, Step, TopicInfo,
+    Wanted, Watermarks,
 };
 use crate::record::{End, OwnedRecord, Record, Scope, TopicId};
 
 mod keyed;
+mod otherwise;
 
 const PIPELINE: &[u8] = include_bytes!("../../../pipelines/tpch-orders.yaml");
 
@@ -34,6 +35,16 @@ struct World {
     gathers: bool,
     /// Effects of this record are refused for good.
     refuses: Option<i64>,
+    /// Only the step finds out how records end; then the store has an outbox.
+    judges: bool,
+    /// Those that do not end in their effect.
+    ends: BTreeMap<i64, End>,
+    /// Effects of these are refused for good.
+    poison: std::collections::BTreeSet<i64>,
+    /// What goes wrong with one step after another.
+    trouble: StdMutex<Vec<Option<Trouble>>>,
+    /// Dead letters in the outbox.
+    letters: StdMutex<Vec<crate::record::DeadLetter>>,
     /// So many steps fail because the store is away.
     away: StdMutex<u32>,
     sent: StdMutex<Vec<Outgoing>>,
@@ -43,8 +54,64 @@ struct World {
     busy: StdMutex<std::collections::BTreeSet<Vec<u8>>>,
     /// What was kept as done ahead.
     ahead: StdMutex<Vec<u8>>,
+    /// How long keeping takes.
+    keeps_for: Duration,
     /// The most that was under way at once.
     most: StdMutex<usize>,
+}
+
+/// What goes wrong with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// The store is away.
+    Away,
+    /// It met concurrent work.
+    Conflict,
+    /// It is done, and nobody hears of it.
+    Unheard,
+}
+
+impl World {
+    /// A step of a store that has an outbox and finds out by itself how records end.
+    async fn judge(&self, step: Step<'_>) -> Result<(), Refusal> {
+        if step.to.0 == *self.next.lock().unwrap() {
+            return Ok(());
+        }
+        let trouble = self.trouble.lock().unwrap().pop().flatten();
+        match trouble {
+            Some(Trouble::Away) => return Err(Fault::unavailable("test", "away").into()),
+            Some(Trouble::Conflict) => {
+                return Err(Fault::new(crate::record::Class::Conflict, "test", "met").into());
+            }
+            Some(Trouble::Unheard) | None => {}
+        }
+        assert_eq!(step.from.0, *self.next.lock().unwrap(), "a step begins where the store stands");
+        let offsets: Vec<i64> = step.rows.clone().map(|row| step.effects.offset(row).0).collect();
+        if offsets.iter().any(|offset| self.poison.contains(offset)) {
+            return Err(Fault::poison("unique_violation", "a row is there already").into());
+        }
+        let ends = offsets.iter().filter_map(|at| Some((Offset(*at), self.ends.get(at)?.clone())));
+        let letters = step.otherwise.unwrap().end(ends.collect()).await?;
+        self.letters.lock().unwrap().extend(letters);
+        let done = offsets.into_iter().filter(|offset| !self.ends.contains_key(offset));
+        self.done.lock().unwrap().extend(done);
+        *self.next.lock().unwrap() = step.to.0;
+        match trouble {
+            Some(_) => Err(Fault::unavailable("test", "the commit was not heard of").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl crate::port::Outbox for World {
+    fn ship<'a>(
+        &'a self,
+        _: &'a Arc<str>,
+        _: &'a dyn Producer,
+        _: usize,
+    ) -> Future<'a, Result<usize, Fault>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 impl Progress for World {
@@ -61,6 +128,7 @@ impl Progress for World {
             epoch: i64::from(*self.claims.lock().unwrap()),
             next: NextOffset(*self.next.lock().unwrap()),
             replay_mark: NextOffset(0),
+            begins: false,
             done_ahead: self.ahead.lock().unwrap().clone(),
         };
         let claims = wanted.iter().map(claim).collect();
@@ -73,9 +141,12 @@ impl Progress for World {
         next: NextOffset,
         done_ahead: &'a [u8],
     ) -> Future<'a, Result<(), Refusal>> {
-        *self.next.lock().unwrap() = next.0;
-        *self.ahead.lock().unwrap() = done_ahead.to_vec();
-        Box::pin(async { Ok(()) })
+        Box::pin(async move {
+            tokio::time::sleep(self.keeps_for).await;
+            *self.next.lock().unwrap() = next.0;
+            *self.ahead.lock().unwrap() = done_ahead.to_vec();
+            Ok(())
+        })
     }
 }
 
@@ -106,7 +177,14 @@ impl BatchSink for World {
         self.gathers
     }
 
+    fn outbox(&self) -> Option<&dyn crate::port::Outbox> {
+        self.judges.then_some(self as _)
+    }
+
     fn apply<'a>(&'a self, step: Step<'a>) -> Future<'a, Result<(), Refusal>> {
+        if self.judges {
+            return Box::pin(self.judge(step));
+        }
         Box::pin(async move {
             let mut away = self.away.lock().unwrap();
             if *away > 0 {
@@ -162,7 +240,29 @@ impl Admin for World {
         Box::pin(async move { Ok(vec![None; partitions.len()]) })
     }
 
+    fn offsets_at<'a>(
+        &'a self,
+        _: i64,
+        partitions: &'a [PartitionId],
+    ) -> Future<'a, Result<Vec<NextOffset>, Fault>> {
+        Box::pin(async move { Ok(vec![NextOffset(0); partitions.len()]) })
+    }
+
+    fn commit<'a>(&'a self, _: &'a str, _: Vec<Commit>) -> Future<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn had_members<'a>(&'a self, _: &'a str) -> Future<'a, Result<bool, Fault>> {
+        Box::pin(async { Ok(true) })
+    }
+
     fn create_topic<'a>(&'a self, _: &'a str, _: i32, _: i32) -> Future<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Commits for World {
+    fn commit(&self, _: Vec<Commit>) -> Future<'_, Result<(), Fault>> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -226,7 +326,13 @@ impl Rig {
         let compiled = Arc::new(compile(&pipeline, &text).unwrap());
         let sink = effect(Arc::clone(&world));
         let key = pipeline.source.key_type;
-        let factory = Arc::new(Factory::new(compiled, sink.clone(), Tombstone::Reject, key));
+        let factory = Arc::new(Factory::new(
+            compiled,
+            sink.clone(),
+            Tombstone::Reject,
+            key,
+            spec::OnReplay::Run,
+        ));
         let partition = PartitionId::new("tpch.orders", 0);
         let board = Board::new().unwrap();
         let topic = board.pipeline("p", "g").topic("tpch.orders");
@@ -248,7 +354,13 @@ impl Rig {
             sink,
             permits: Arc::new(Semaphore::new(8)),
             committed: Arc::<World>::clone(&world) as _,
-            claimer: Claimer { group: Arc::from("g"), admin: Arc::<World>::clone(&world) as _ },
+            claimer: Claimer {
+                group: Arc::from("g"),
+                admin: Arc::<World>::clone(&world) as _,
+                commits: Arc::<World>::clone(&world) as _,
+                keep_ahead: false,
+                cannot_skip: false,
+            },
             schemas: Arc::<World>::clone(&world) as _,
             board,
             limits,

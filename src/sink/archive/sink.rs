@@ -116,9 +116,17 @@ impl Archive {
         if let Some(committed) = wanted.committed.filter(|committed| tip.next < *committed) {
             return Err(self.behind(wanted, tip.next, committed));
         }
+        if wanted.moved.is_some() && tip.first.is_some() && tip.next != wanted.start {
+            let (partition, next) = (&wanted.partition, tip.next);
+            tracing::warn!(
+                %partition, %next, moved_to = %wanted.start,
+                "an archive cannot be moved: it goes on where its chain ends"
+            );
+        }
         self.set_tip(of, tip);
         Ok(Claim {
             replay_mark: NextOffset(0),
+            begins: tip.first.is_none(),
             done_ahead: Vec::new(),
             group: Arc::clone(group),
             partition: wanted.partition.clone(),
@@ -161,7 +169,7 @@ impl Archive {
     }
 
     async fn step(&self, step: Step<'_>) -> Result<(), Refusal> {
-        let Step { claim, from, to, effects, rows, dead: _ } = step;
+        let Step { claim, from, to, effects, rows, .. } = step;
         let of = (claim.topic_id, claim.partition.partition);
         let tip = self.tip(of).ok_or(Refusal::Fenced)?;
         if tip.next == to && tip.first == Some(from) {

@@ -40,7 +40,7 @@ fn over(store: &Arc<impl ObjectStore>) -> Archive {
 
 fn wanted(partition: i32) -> Wanted {
     let partition = PartitionId::new("orders", partition);
-    Wanted { partition, topic_id: TOPIC, start: NextOffset(0), committed: None }
+    Wanted { partition, topic_id: TOPIC, start: NextOffset(0), moved: None, committed: None }
 }
 
 async fn claim(archive: &Archive, partition: i32) -> Result<Claim, Fault> {
@@ -81,7 +81,9 @@ async fn apply(
 ) -> Result<(), Refusal> {
     let effects = effects(archive, from..to, drop);
     let (from, to, rows) = (NextOffset(from), NextOffset(to), 0..effects.len());
-    archive.apply(Step { claim, from, to, effects: &effects, rows, dead: &[] }).await
+    archive
+        .apply(Step { claim, from, to, effects: &effects, rows, dead: &[], otherwise: None })
+        .await
 }
 
 /// Every offset in the objects of a partition, in their order; the chain must be sound.

@@ -1,11 +1,12 @@
 //! The sink `sql` with `insert`.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use super::plan::{Field, plan};
-use super::{Column, postgres, sqlite};
-use crate::database::{self, Conflict, Database, SqlType};
+use super::Column;
+use super::bound::Bound;
+use super::plan::plan;
+use crate::database::{self, Conflict, Database};
 use crate::port::{BatchSink, Encode, Future, Outbox, Progress, Refusal, Step};
 use crate::record::Fault;
 
@@ -36,29 +37,16 @@ impl fmt::Debug for Options {
 pub struct Insert {
     database: Arc<Database>,
     options: Options,
-    bound: RwLock<Option<Bound>>,
-}
-
-/// What the real table made of the options.
-#[derive(Clone)]
-struct Bound {
-    fields: Arc<[Field]>,
-    statement: Arc<database::Insert>,
-}
-
-impl fmt::Debug for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.statement.fmt(f)
-    }
+    bound: Bound<database::Insert>,
 }
 
 impl Insert {
     /// An insert into a database that several may share.
     pub fn new(database: Arc<Database>, options: Options) -> Self {
-        Self { database, options, bound: RwLock::new(None) }
+        Self { database, options, bound: Bound::none() }
     }
 
-    async fn look(&self) -> Result<Bound, Fault> {
+    async fn look(&self) -> Result<(), Fault> {
         let name = &self.options.table;
         self.database.ready().await?;
         let table = self.database.table(name).await?.ok_or_else(|| {
@@ -74,33 +62,18 @@ impl Insert {
         })?;
         let columns: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
         let statement = self.database.insert(&table, &columns, &self.options.conflict).await?;
-        Ok(Bound { fields: fields.into(), statement: Arc::new(statement) })
-    }
-
-    fn bound(&self) -> Result<Bound, Fault> {
-        self.bound
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or_else(|| Fault::fatal("defect", "the sql sink was used before it was bound"))
+        self.bound.set(fields, statement);
+        Ok(())
     }
 }
 
 impl BatchSink for Insert {
     fn bind(&self) -> Future<'_, Result<(), Fault>> {
-        Box::pin(async move {
-            let bound = self.look().await?;
-            *self.bound.write().unwrap_or_else(PoisonError::into_inner) = Some(bound);
-            Ok(())
-        })
+        Box::pin(self.look())
     }
 
     fn encoder(&self) -> Result<Box<dyn Encode>, Fault> {
-        let fields = self.bound()?.fields;
-        Ok(match fields.first().map(|field| &field.ty) {
-            Some(SqlType::Sqlite(_)) => Box::new(sqlite::Encoder::new(fields)),
-            _ => Box::new(postgres::Encoder(fields)),
-        })
+        self.bound.encoder()
     }
 
     fn truth(&self) -> Option<&dyn Progress> {
@@ -113,7 +86,7 @@ impl BatchSink for Insert {
 
     fn apply<'a>(&'a self, step: Step<'a>) -> Future<'a, Result<(), Refusal>> {
         Box::pin(async move {
-            let statement = self.bound()?.statement;
+            let statement = self.bound.statement()?;
             self.database.step(&step, &statement).await
         })
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::Column;
 use super::insert::Options;
-use crate::database::{Affinity, Conflict, PostgresType, SqlType, Table, TableColumn};
+use crate::database::{Affinity, Conflict, PostgresType, SqlText, SqlType, Table, TableColumn};
 use crate::record::{End, Fault, Type};
 
-/// A column that is filled, and how.
+/// A column or parameter that is filled, and how.
 #[derive(Clone)]
 pub(super) struct Field {
+    /// What it is called in messages: `column note`, `parameter :note`.
+    pub(super) label: String,
     pub(super) name: String,
     pub(super) source: Arc<dyn Column>,
     pub(super) ty: SqlType,
@@ -17,9 +19,9 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// A value that can never go into this column. The reason names the column, never the value.
+    /// A value that can never go there. The reason names the place, never the value.
     pub(super) fn refuse(&self, code: &'static str, why: &str) -> End {
-        End::Fault(Fault::poison(code, format!("column {}: {why}", self.name)))
+        End::Fault(Fault::poison(code, format!("{}: {why}", self.label)))
     }
 
     /// Null where none may be.
@@ -32,9 +34,9 @@ impl Field {
         End::Fault(Fault::fatal(
             "defect",
             format!(
-                "column {}: a value of another type than {} came: this is a defect of ordermill, \
+                "{}: a value of another type than {} came: this is a defect of ordermill, \
                  please report it",
-                self.name,
+                self.label,
                 self.source.ty()
             ),
         ))
@@ -58,6 +60,7 @@ pub(super) fn plan(table: &Table, options: &Options) -> Result<Vec<Field>, Vec<S
         }
         problems.extend(refusals(column, source.ty()));
         fields.push(Field {
+            label: format!("column {name}"),
             name: name.clone(),
             source: Arc::clone(source),
             ty: column.ty.clone(),
@@ -79,6 +82,70 @@ pub(super) fn plan(table: &Table, options: &Options) -> Result<Vec<Field>, Vec<S
         problems.extend(conflict_problems(table, options, on, update));
     }
     if problems.is_empty() { Ok(fields) } else { Err(problems) }
+}
+
+/// The parameters of a statement in the order of their names, each with its field of the event; or all that
+/// stands in the way.
+pub(super) fn parameters(
+    statement: &SqlText,
+    types: &[SqlType],
+    columns: &[(String, Arc<dyn Column>)],
+) -> Result<Vec<Field>, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut fields = Vec::with_capacity(types.len());
+    for (name, ty) in statement.names().iter().map(|name| &name.name).zip(types) {
+        let Some((_, source)) = columns.iter().find(|(column, _)| column == name) else {
+            problems.push(format!("the event has no field {name}"));
+            continue;
+        };
+        if let Err(why) = fits_parameter(source.ty(), ty) {
+            let wanted = wanted(ty);
+            problems.push(format!("parameter :{name}{wanted} cannot take {}: {why}", source.ty()));
+        }
+        fields.push(Field {
+            label: format!("parameter :{name}"),
+            name: name.clone(),
+            source: Arc::clone(source),
+            ty: ty.clone(),
+            not_null: false,
+        });
+    }
+    if problems.is_empty() { Ok(fields) } else { Err(problems) }
+}
+
+/// What the server takes a parameter for, where it says so.
+fn wanted(ty: &SqlType) -> String {
+    match ty {
+        SqlType::Postgres(PostgresType::Cast(name)) => format!(" ({name})"),
+        SqlType::Postgres(PostgresType::Numeric { .. }) => " (numeric)".to_owned(),
+        SqlType::Postgres(PostgresType::Text { .. }) => " (text)".to_owned(),
+        SqlType::Postgres(ty) => format!(" ({})", format!("{ty:?}").to_lowercase()),
+        SqlType::Sqlite(_) => String::new(),
+    }
+}
+
+/// May values of this type be bound to such a parameter? SQLite's parameters have no type: a value is bound as
+/// it is, and what has no form of its own there is refused.
+fn fits_parameter(ty: &Type, parameter: &SqlType) -> Result<(), &'static str> {
+    let plain = match ty {
+        Type::Optional(some) => &**some,
+        other => other,
+    };
+    match (parameter, plain) {
+        (SqlType::Postgres(_), _) => fits(ty, parameter).map_err(|why| match why {
+            OTHERWISE => {
+                "write a cast in the statement, as :name::type, or convert the value by a `map`"
+            }
+            why => why,
+        }),
+        (SqlType::Sqlite(_), Type::Decimal { .. }) => Err(
+            "SQLite has no exact decimal: give it text, or a whole number (such as cents), by a `map`",
+        ),
+        (SqlType::Sqlite(_), Type::List(_) | Type::Map(_) | Type::Record(_) | Type::Union(_)) => {
+            fits(ty, parameter)
+        }
+        (SqlType::Sqlite(_), _) => Ok(()),
+    }
 }
 
 fn no_column(table: &Table, name: &str) -> String {
@@ -228,9 +295,11 @@ fn hint(ty: &Type, column: &SqlType) -> &'static str {
             "nested values go into json or jsonb (in SQLite TEXT), unions only of kinds that JSON tells \
              apart"
         }
-        _ => "convert the value by an expression, or change the column's type",
+        _ => OTHERWISE,
     }
 }
+
+const OTHERWISE: &str = "convert the value by an expression, or change the column's type";
 
 #[cfg(test)]
 mod tests {

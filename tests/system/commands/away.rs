@@ -15,11 +15,21 @@ fn a_cluster_that_is_away_is_one_error_that_says_where_it_was_looked_for() {
     let mut line = Line::without_topic();
     line.settings = settings(&address, registry, "postgres://127.0.0.1:1/none");
     let words = [&format!("kafka at {address}") as &str, "refused"];
+    let reset = ["group", "reset", &line.name, "--to-earliest", "--execute"];
     // each waits out the same time
     std::thread::scope(|scope| {
         scope.spawn(|| fails(&line, &["produce", &line.topic, "orders.json"], &words));
         scope.spawn(|| fails(&line, &["produce", &line.topic, "--tpch", "0.001"], &words));
         scope.spawn(|| fails(&line, &["group", "describe", &line.group()], &words));
+        scope.spawn(|| fails(&line, &["group", "list"], &words));
+        scope.spawn(|| fails(&line, &["group", "lag"], &words));
+
+        scope.spawn(|| fails(&line, &reset, &words));
+        scope.spawn(|| fails(&line, &["tail", &line.topic], &words));
+        scope.spawn(|| fails(&line, &["topic", "list"], &words));
+        scope.spawn(|| fails(&line, &["topic", "describe", &line.topic], &words));
+        scope.spawn(|| fails(&line, &["topic", "apply"], &words));
+        scope.spawn(|| fails(&line, &["lint"], &words));
     });
 }
 
@@ -32,6 +42,9 @@ fn a_registry_that_is_away_is_one_error_that_says_where_it_was_looked_for() {
     let words = ["the registry at", &gate.address(), "refused"];
     fails(&line, &["schema", "register", &subject], &words);
     fails(&line, &["produce", &line.topic, "orders.json"], &words);
+    line.orders(0..1, 1);
+    fails(&line, &["tail", &line.topic, "--no-follow"], &words);
+    fails(&line, &["lint"], &words);
 }
 
 #[track_caller]

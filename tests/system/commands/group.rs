@@ -48,14 +48,43 @@ fn a_group_without_members_is_described_by_the_topics_that_are_named() {
     let line = Line::new(2);
     let group = line.group();
     let (code, out, error) = end(line.command(&["group", "describe", &group]));
-    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}");
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}{error}");
     assert!(error.contains("--topic"), "{error}");
     let args = ["group", "describe", &group, "--topic", &line.topic];
-    let (code, out, _) = end(line.command(&args));
-    assert_eq!(code, Some(0));
+    let (code, out, error) = end(line.command(&args));
+    assert_eq!(code, Some(0), "{error}");
     let rows: Vec<Vec<&str>> = out.lines().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!(rows[2], [&line.topic, "0", "-", "0", "-", "-"]);
     let (code, _, error) = end(line.command(&["group", "describe", "g", "--topic", "no.such"]));
     assert_eq!(code, Some(78));
     assert!(error.contains("topic no.such does not exist"), "{error}");
+}
+
+#[test]
+fn a_lag_is_told_in_records_and_by_the_age_of_the_first_that_is_not_done() {
+    let line = Line::new(2);
+    line.orders(0..10, 2);
+    let mut mill = line.run();
+    line.wait_rows(&mut mill, 10);
+    mill.wait_until(SOON, "all is committed", |_| line.committed().values().sum::<i64>() == 10);
+    mill.sigterm();
+    mill.wait_exit(SOON);
+    line.send((0..3).map(|n| (1, Some(line.value(100 + n, "late")))));
+    for args in [
+        &["group", "lag", "-o", "json"][..],
+        &["group", "lag", "none", "--group", &line.group(), "-o", "json"],
+    ] {
+        let (code, out, error) = end(line.command(args));
+        assert_eq!(code, Some(0), "{error}");
+        let said: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(said["records"], 3);
+        let at = &said["partitions"];
+        assert_eq!((&at[0]["records"], &at[0]["seconds"]), (&0.into(), &0.into()));
+        assert_eq!((&at[1]["committed"], &at[1]["end"]), (&5.into(), &8.into()));
+        assert!(at[1]["seconds"].as_u64().is_some_and(|seconds| seconds < 60), "{out}");
+        assert_eq!(said["seconds"], at[1]["seconds"]);
+    }
+    let (_, out, _) = end(line.command(&["group", "lag", "--group", &line.name]));
+    let last: Vec<&str> = out.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(last[..2], ["total", "3"]);
 }

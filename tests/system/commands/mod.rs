@@ -2,11 +2,18 @@
 
 mod away;
 mod cases;
+mod config;
+mod demo;
+mod dev;
 mod group;
+mod health;
 mod help;
 mod lint;
 mod produce;
 mod schema;
+mod secure;
+mod tail;
+mod topic;
 
 use crate::plain::SOON;
 use crate::support::Ordermill;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tpchgen::generators::OrderGenerator;
 
-use super::feed::Feed;
+use super::feed;
 use super::ground::{Line, PARTITIONS, Truth};
 use super::member::Member;
 use crate::support::{output, repository};
@@ -136,7 +136,7 @@ fn three_kills_leave_an_archive_exact_and_whole() {
 /// Counts only if each kill came under load, and records were delivered again because of them.
 pub(super) fn kill(scale: f64, kills: usize) {
     let shelf = Shelf::new(scale);
-    let feed = Feed::start(&shelf.line, scale);
+    let feed = feed::start(&shelf.line, scale);
     let mut consumed = 0;
     let mut old = shelf.member("1s", 500);
     old.wait_for_work();

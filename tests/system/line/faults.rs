@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::postgres_outage::End;
-use super::{archive, kafka_outage, kills, postgres_outage};
+use super::{archive, kafka_outage, kills, postgres_outage, topic};
 
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -45,4 +45,11 @@ fn kafka_away_for_half_a_minute_costs_only_time() {
 fn ten_kills_leave_an_archive_exact_and_whole() {
     let _turn = turn();
     archive::kill(0.15, 10);
+}
+
+#[test]
+#[ignore = "long: make faults"]
+fn ten_kills_lose_no_record_and_leave_their_order() {
+    let _turn = turn();
+    topic::kill(0.15, 10);
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tpchgen::generators::{Order, OrderGenerator};
 
 use super::member::Member;
-use crate::support::{Kafka, Ordermill, Postgres, Process, Registry, Services, fresh};
+use crate::support::{
+    Kafka, Ordermill, Postgres, Process, Registry, Seen, Services, fresh, records,
+};
 
 pub(super) const PARTITIONS: u32 = 12;
 
@@ -129,6 +131,21 @@ impl<'a> Line<'a> {
             mill = mill.file(&format!("avro/{}-value/1.avsc", self.topic), CONTRACT);
         }
         Member::new(mill.start())
+    }
+
+    /// A topic for what a member writes: orders without their lines.
+    pub(super) fn output(&self) -> String {
+        let topic = fresh("output");
+        self.kafka.create_topic(&topic, PARTITIONS, &[]);
+        let mut contract: serde_json::Value = serde_json::from_str(CONTRACT).unwrap();
+        contract["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "lines");
+        self.registry.register(&format!("{topic}-value"), &contract.to_string());
+        topic
+    }
+
+    /// Every record of such a topic, by public clients.
+    pub(super) fn written(&self, output: &str) -> Vec<Seen> {
+        records(self.kafka, self.registry, output)
     }
 
     fn settings(&self, registry: &Registry) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::feed::Feed;
+use super::feed;
 use super::ground::{Line, PARTITIONS, Truth};
 use crate::support::{Kafka, Private, Services};
 
@@ -22,7 +22,7 @@ pub(super) fn outage(scale: f64, away: Option<Duration>) {
     let truth = Truth::of(scale);
     line.slow_down(0.05);
     // It registers the schema, which the member looks for when it binds.
-    let feed = Feed::start(&line, scale);
+    let feed = feed::start(&line, scale);
     let mut member = line.member();
     member.wait_for_work();
     if away.is_some() {

@@ -9,11 +9,14 @@ mod member;
 mod archive;
 mod clean;
 mod freeze;
+mod inventory;
 mod joins;
 mod kafka_outage;
 mod kills;
 mod postgres_outage;
 mod registry_outage;
+mod remade;
+mod topic;
 mod zombie;
 
 mod faults;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::feed::Feed;
+use super::feed;
 use super::ground::{Line, PARTITIONS, Truth};
 use crate::support::{Postgres, Private, Services};
 
@@ -27,7 +27,7 @@ pub(super) fn outage(scale: f64, away: Duration, ends: &[End]) {
     let line = Line::over(&services.kafka, &services.registry, &postgres);
     let truth = Truth::of(scale);
     // It registers the schema, which the member looks for when it binds.
-    let feed = Feed::start(&line, scale);
+    let feed = feed::start(&line, scale);
     let mut member = line.member();
     for end in ends {
         member.wait_for_work();

@@ -50,6 +50,28 @@ fn what_a_pipeline_file_says_of_its_schema_is_checked_before_anything_begins() {
 }
 
 #[test]
+fn expressions_are_checked_in_a_file_that_is_wrong_elsewhere_too() {
+    let line = Line::without_topic()
+        .say("- filter: event.n >= 0", "- filter: event.m >= 0\n  - keep: [n, note]")
+        .say("n: event.n\n", "n: event.n +\n")
+        .say("note: event.note", "note: event.nota")
+        .say("rows: 1000", "rows: many")
+        .say("every: 100ms", "evry: 100ms");
+    let place = |place: &str| format!("pipelines/orders.yaml:{place}:");
+    let said = refused(
+        line.command(&["run"]).with_http(),
+        &[
+            (&place("6:19"), "did you mean `n`?"),
+            (&place("14:21"), "not CEL"),
+            (&place("15:21"), "did you mean `note`?"),
+            (&place("18:20"), "many"),
+            (&place("19:23"), "did you mean `every`?"),
+        ],
+    );
+    assert_eq!(said.lines().count(), 5, "{said}");
+}
+
+#[test]
 fn a_password_in_the_settings_is_refused_and_not_repeated() {
     let settings = SETTINGS.replace("postgres://127", "postgres://mill:hunter2@127");
     let mill = run(&settings).file("pipelines/orders.yaml", PIPELINE);

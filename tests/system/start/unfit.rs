@@ -42,6 +42,30 @@ fn a_table_that_does_not_fit_ends_the_start_with_all_that_is_wrong() {
 }
 
 #[test]
+fn a_statement_that_the_database_refuses_ends_the_start_with_all_that_is_wrong() {
+    let statement = "execute: UPDATE orders SET note = :n WHERE n = :note, rows: 1";
+    let line = executing(statement);
+    let problems = [
+        "parameter :n (text) cannot take int",
+        "parameter :note (int8) cannot take string",
+        ":name::type",
+    ];
+    refused(&line, &problems);
+    let line = executing("execute: UPDATE orders SET noot = :note WHERE n = :n");
+    refused(&line, &["column \"noot\"", "at `noot = $1"]);
+}
+
+/// A line with a statement in the place of its insert.
+fn executing(statement: &str) -> Line {
+    let line = Line::new(1);
+    let (start, _) = line.pipeline.split_once("sink:").unwrap();
+    let sink = format!("sink: {{ sql: {{ database: orders, timeout: 3s, {statement} }} }}\n");
+    let dead =
+        format!("dead_letter: {{ topic: {} }}\nlimits: {{ drain: 5s }}\n", line.dead_letters());
+    Line { pipeline: format!("{start}{sink}{dead}"), ..line }
+}
+
+#[test]
 fn a_role_that_may_not_insert_ends_the_start_with_the_grant() {
     let (line, role) = with_role("SELECT ON orders");
     line.database.query(&format!("GRANT CREATE ON SCHEMA public TO {role}"));

@@ -1,6 +1,6 @@
 //! Bad records of twenty kinds, each made from a good TPC-H order, for topics that hold some among good ones.
 //!
-//! A kind is refused whatever fields a pipeline reads: text, decimals and dates mean something only where they are
+//! A kind is refused whatever fields a pipeline reads: text and decimals mean something only where they are
 //! read, so a flaw in them stands in the order and in its first line.
 
 use ordermill::record::OwnedRecord;

@@ -56,6 +56,11 @@ impl<S: Service> Private<S> {
         Self { service: S::at(address.clone()), address, dir }
     }
 
+    /// The directory that its script wrote in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Starts it again after `stop` or `kill9`; returns when it serves.
     #[track_caller]
     pub(crate) fn start(&self) {

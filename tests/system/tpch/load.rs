@@ -1,15 +1,25 @@
 //! One load: a topic of orders, both pipelines, the tables that they fill.
 
+use std::iter;
 use std::time::Duration;
 
+use ordermill::cli::tpch::{CONTRACT, Orders};
+use ordermill::record::OwnedRecord;
+
 use super::answers::{Answers, QUERIES};
-use crate::support::{Kafka, Ordermill, Postgres, Process, Services};
+use crate::plain::send;
+use crate::support::{Kafka, Kind, Letter, Ordermill, Postgres, Process, Services, letters};
 
 const PIPELINES: [(&str, &str); 2] = [
     ("tpch-orders", include_str!("../../../pipelines/tpch-orders.yaml")),
     ("tpch-lineitem", include_str!("../../../pipelines/tpch-lineitem.yaml")),
 ];
 const PARTITIONS: u32 = 12;
+const SUBJECT: &str = "tpch.orders-value";
+/// One record in so many is bad, where some are.
+const BAD_EVERY: usize = 100;
+/// Where the kinds of unknown ids stand among all.
+const UNKNOWN_IDS_AT: usize = 3;
 /// Producing scale 1 takes minutes in a build that is not optimized.
 const PRODUCED_WITHIN: Duration = Duration::from_secs(1200);
 
@@ -29,7 +39,7 @@ impl Load {
         let load = Self { topic: topic.to_owned(), scale, database };
         kafka().create_topic(topic, PARTITIONS, &[]);
         for (name, _) in PIPELINES {
-            kafka().create_topic(&load.dead_letter_topic(name), 1, &[]);
+            kafka().create_topic(&load.dead_letter_topic(name), PARTITIONS, &[]);
         }
         load
     }
@@ -37,9 +47,34 @@ impl Load {
     /// Produces all orders of the scale.
     pub(super) fn produce(&self) {
         let scale = self.scale.to_string();
-        let args = ["produce", &self.topic, "--subject", "tpch.orders-value", "--tpch", &scale];
+        let args = ["produce", &self.topic, "--subject", SUBJECT, "--tpch", &scale];
         let mut producer = self.mill(Ordermill::new(args)).start();
         assert_eq!(producer.wait_exit(PRODUCED_WITHIN), Some(0), "{}", producer.stderr());
+    }
+
+    /// Produces all orders of the scale with 1 % bad records of all kinds among them, each behind the order that it
+    /// was made of; the bad ones.
+    pub(super) fn produce_with_bad(&self) -> Vec<(Kind, OwnedRecord)> {
+        let id = Services::get().registry.register(SUBJECT, CONTRACT);
+        let mut orders = Orders::new(self.scale, id).unwrap();
+        let (mut bad, mut next, mut good) = (Vec::new(), None, 0);
+        let all = iter::from_fn(|| {
+            if let Some(bad) = next.take() {
+                return Some(bad);
+            }
+            let record = orders.next_record().unwrap()?;
+            good += 1;
+            if good % (BAD_EVERY - 1) == 0 {
+                // the unknown ids first: they are waited for all at once
+                let kind = Kind::ALL[(UNKNOWN_IDS_AT + bad.len()) % Kind::ALL.len()];
+                let spoilt = kind.of(&record, bad.len());
+                bad.push((kind, spoilt.clone()));
+                next = Some(spoilt);
+            }
+            Some(record)
+        });
+        send(&self.topic, all.map(|record| (None, record)));
+        bad
     }
 
     /// Starts a process that runs both pipelines.
@@ -110,12 +145,21 @@ impl Load {
         PIPELINES.iter().map(|(name, _)| kafka().lag(&self.group(name), &self.topic)).sum()
     }
 
-    /// Dead letters: in their topics, and on their way there.
-    pub(super) fn dead_letters(&self) -> i64 {
-        let of = |name: &str| kafka().end_offsets(&self.dead_letter_topic(name));
-        let there: i64 = PIPELINES.iter().flat_map(|(name, _)| of(name).into_values()).sum();
-        let waiting = self.database.query("SELECT count(*) FROM ordermill_outbox");
-        there + waiting.parse::<i64>().unwrap()
+    /// Dead letters on their way to their topics.
+    pub(super) fn on_their_way(&self) -> i64 {
+        self.database.query("SELECT count(*) FROM ordermill_outbox").parse().unwrap()
+    }
+
+    /// How many dead letters each pipeline has in its topic.
+    pub(super) fn dead_letters(&self) -> [i64; 2] {
+        PIPELINES.map(|(name, _)| kafka().end_offsets(&self.dead_letter_topic(name)).values().sum())
+    }
+
+    /// Each pipeline's dead letters as a stranger reads them.
+    pub(super) fn letters(&self) -> [Vec<Letter>; 2] {
+        let topics = PIPELINES.map(|(name, _)| self.dead_letter_topic(name));
+        let all = letters(kafka(), &self.topic, &topics.each_ref().map(String::as_str));
+        topics.map(|topic| all.iter().filter(|letter| letter.topic == topic).cloned().collect())
     }
 }
 

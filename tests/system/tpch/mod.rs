@@ -4,6 +4,7 @@
 //! of scale 1 through members that join, leave and are killed, judged by the answers that the specification publishes.
 
 mod answers;
+mod bad;
 mod load;
 mod oracle;
 mod whole;
@@ -27,5 +28,5 @@ fn both_pipelines_fill_their_tables_and_the_queries_answer_as_computed() {
     let judged = judge(&oracle::answers(0.01), &load.answers());
     let wrong: Vec<_> = judged.iter().filter(|line| !line.equal).map(ToString::to_string).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!((load.lag(), load.dead_letters()), (0, 0));
+    assert_eq!((load.lag(), load.on_their_way(), load.dead_letters()), (0, 0, [0, 0]));
 }

@@ -75,7 +75,8 @@ fn the_whole_load_gives_the_published_answers() {
     let computed = oracle::answers(scale);
     let expected = if scale == 1.0 { published() } else { computed.clone() };
     let judged = judge(&expected, &load.answers());
-    let (dead, lag) = (load.dead_letters(), load.lag());
+    let dead = load.on_their_way() + load.dead_letters().iter().sum::<i64>();
+    let lag = load.lag();
     let mut right =
         dead == 0 && lag == 0 && judge(&expected, &computed).iter().all(|line| line.equal);
     for line in &judged {
@@ -177,6 +178,6 @@ impl<'l> Run<'l> {
 }
 
 /// A line of the report, past the harness's capture.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     writeln!(io::stdout(), "{line}").unwrap();
 }

@@ -1,6 +1,8 @@
 //! The task of a keyed sink: order per key, many keys at once, and every record in one place at its end.
 
 use super::*;
+use crate::engine::ahead::Ahead;
+use crate::engine::offsets::Run;
 use crate::pipeline::effect::Keyed;
 use crate::port::KeyedSink;
 use crate::record::Class;
@@ -214,4 +216,61 @@ async fn with_a_state_database_what_settled_behind_the_watermark_is_not_done_aga
     assert_eq!(*second.done.lock().unwrap(), [3, 13, 23, 33]);
     assert_eq!(committed, Some(NextOffset(40)));
     assert_eq!(topic.ledger.counts().settled.dropped["done before"], 33);
+}
+
+/// Nothing else would wake the task: its last record settles before a timer is armed.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_has_no_effect_is_kept_in_time() {
+    let state = |sink: Arc<World>| {
+        let state = Some(Arc::clone(&sink) as Arc<dyn Progress>);
+        Effect::Keyed(Keyed { sink, in_flight: 8, state })
+    };
+    let done = Ahead::new(vec![Run { first: Offset(0), last: Offset(39) }]);
+    let world = World { ahead: StdMutex::new(done.bytes()), ..World::default() };
+    let mut rig = Rig::start_with(world, state, Then::Stop);
+    rig.begin().await;
+    rig.deliver(0, keyed(40, 10));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(*rig.world.next.lock().unwrap(), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_ahead_outlives_a_generation_that_did_not_reach_it() {
+    let state = |sink: Arc<World>| {
+        let state = Some(Arc::clone(&sink) as Arc<dyn Progress>);
+        Effect::Keyed(Keyed { sink, in_flight: 8, state })
+    };
+    let run = |offset| Run { first: Offset(offset), last: Offset(offset) };
+    let ahead = Ahead::new(vec![run(5), run(30)]);
+    let world =
+        World { next: StdMutex::new(3), ahead: StdMutex::new(ahead.bytes()), ..World::default() };
+    let mut rig = Rig::start_with(world, state, Then::Stop);
+    rig.begin().await;
+    let records = keyed(40, 40);
+    rig.deliver(3, records[3..5].to_vec());
+    rig.until_done(2).await;
+    let (world, committed) = rig.drain().await;
+    assert_eq!(committed, Some(NextOffset(5)));
+    let kept = Ahead::read(&world.ahead.lock().unwrap()).unwrap();
+    assert_eq!(kept, ahead, "both were done and are still to come");
+}
+
+/// What a crash repeats is what was in flight and what settled in a second, also when the store is slow.
+#[tokio::test(start_paused = true)]
+async fn effects_stop_when_what_is_settled_is_not_kept_within_a_second() {
+    let state = |sink: Arc<World>| {
+        let state = Some(Arc::clone(&sink) as Arc<dyn Progress>);
+        Effect::Keyed(Keyed { sink, in_flight: 8, state })
+    };
+    let world = World { keeps_for: Duration::from_secs(3), ..World::default() };
+    let mut rig = Rig::start_with(world, state, Then::Stop);
+    rig.begin().await;
+    rig.deliver(0, keyed(1_400, 1_400));
+    rig.until_done(1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after_a_second = rig.world.done.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let much_later = rig.world.done.lock().unwrap().len();
+    assert!(much_later <= after_a_second + 8, "{after_a_second}, then {much_later}");
+    rig.until_done(1_400).await;
 }

@@ -100,6 +100,7 @@ fn claim(epoch: i64) -> Claim {
         epoch,
         next: NextOffset(0),
         replay_mark: NextOffset(0),
+        begins: false,
         done_ahead: Vec::new(),
     }
 }
@@ -123,7 +124,7 @@ async fn apply(
 ) -> Result<(), Refusal> {
     let at = |row: usize| NextOffset(i64::try_from(row).unwrap());
     let (from, to) = (at(rows.start), at(rows.end));
-    topic.apply(Step { claim, from, to, effects, rows, dead: &[] }).await
+    topic.apply(Step { claim, from, to, effects, rows, dead: &[], otherwise: None }).await
 }
 
 #[tokio::test]

@@ -1,37 +1,18 @@
-//! `group`: where consumer groups stand.
+//! `group describe`: one group's members and places.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::args::{Common, Group, GroupCommand, Output};
-use super::{Failure, output, world};
+use super::members;
+use crate::cli::output;
 use crate::engine::lag;
 use crate::kafka;
 use crate::port::{Admin as _, CommittedAt, Watermarks};
 use crate::record::{Fault, PartitionId};
 
-/// Does what was asked of groups.
-///
-/// # Errors
-/// The cluster is away, or does not let us look.
-pub(super) async fn group(common: &Common, command: &Group) -> Result<(), Failure> {
-    let config = world::config(common, None)?;
-    let admin = kafka::Admin::new(&world::kafka(&config)?).map_err(|e| e.fault())?;
-    match &command.command {
-        GroupCommand::Describe { group, topic, output } => {
-            let described = describe(&admin, group, topic).await?;
-            match output {
-                Output::Table => described.print(),
-                Output::Json => output::line(described.json()),
-            }
-            Ok(())
-        }
-    }
-}
-
 /// A group as it is shown.
-struct Described {
+pub(super) struct Described {
     group: String,
     state: kafka::GroupState,
     rows: Vec<Row>,
@@ -44,7 +25,8 @@ struct Row {
     member: Option<String>,
 }
 
-async fn describe(
+/// Looks at a group.
+pub(super) async fn describe(
     admin: &kafka::Admin,
     group: &str,
     topics: &[String],
@@ -58,6 +40,9 @@ async fn describe(
     }
     let mut names: Vec<String> = topics.to_vec();
     names.extend(owners.keys().map(|p| p.topic.to_string()));
+    if topics.is_empty() {
+        names.extend(admin.committed_anywhere(group).await?.iter().map(|p| p.topic.to_string()));
+    }
     names.sort();
     names.dedup();
     let mut partitions = Vec::new();
@@ -87,15 +72,12 @@ impl Row {
 }
 
 impl Described {
-    fn print(&self) {
-        let members = match self.state.members.len() {
-            1 => "1 member".to_owned(),
-            count => format!("{count} members"),
-        };
+    pub(super) fn print(&self) {
+        let members = members(self.state.members.len());
         output::line(format!("group {}: {}, {members}", self.group, self.state.state));
         if self.rows.is_empty() {
             output::say(
-                "no member holds a partition; name topics with --topic to see what is committed",
+                "it holds no partition and has committed nothing; name topics with --topic",
             );
             return;
         }
@@ -113,7 +95,7 @@ impl Described {
         output::table(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"], rows);
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(super) fn json(&self) -> serde_json::Value {
         let rows = self.rows.iter().map(|row| {
             json!({
                 "topic": &*row.partition.topic,
