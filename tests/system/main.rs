@@ -28,6 +28,8 @@ mod observe;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod quickstart;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod services;
