@@ -79,10 +79,12 @@ impl Task {
                 Fault::fatal("defect", reason)
             })?);
         }
-        if let Some(begun) = &mut self.begun {
-            letters.extend(begun.letters(part).cloned());
-            begun.end_otherwise(part, ends);
-        }
+        // Without what was begun the part's own dead letters are not at hand: such a step must not commit.
+        let Some(begun) = &mut self.begun else {
+            return Err(Fault::unavailable("given_up", "the step was given up meanwhile"));
+        };
+        letters.extend(begun.letters(part).cloned());
+        begun.end_otherwise(part, ends);
         letters.sort_by_key(|letter| letter.position.offset);
         Ok(letters)
     }
