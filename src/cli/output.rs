@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use crate::record::is_hidden;
+
 /// Prints a line to stdout. A reader that has gone (`| head`) is no error.
 pub(super) fn line(text: impl std::fmt::Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
@@ -70,15 +72,6 @@ pub(super) fn json_line(json: &serde_json::Value) -> String {
         }
     }
     out
-}
-
-/// A control character, or one of those that hide, join or turn round what stands beside them.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

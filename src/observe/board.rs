@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::metrics::Instruments;
-use super::{Health, Ledger, PartitionView, State};
+use super::{Health, Ledger, PartitionView, Sparing, State};
 use crate::engine::Now;
 
 /// A poll loop that was not heard of for so long is taken for dead: Kafka's `max.poll.interval.ms`.
@@ -37,6 +37,7 @@ pub struct TopicView {
     pub ledger: Ledger,
     partitions: AtomicI64,
     retention: Mutex<Asked<Duration>>,
+    letters: Mutex<Sparing>,
     assigned: Mutex<BTreeMap<i32, Arc<PartitionView>>>,
 }
 
@@ -69,6 +70,11 @@ impl TopicView {
     /// See [`TopicView::set_retention`].
     pub fn retention(&self) -> Option<Duration> {
         self.retention.lock().unwrap_or_else(PoisonError::into_inner).answer
+    }
+
+    /// May the log name this dead letter? A topic may be full of them: see [`Sparing::allows`].
+    pub fn names_letter(&self, now: Now) -> Option<u64> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).allows(now)
     }
 
     /// A partition was assigned: its series begin.

@@ -10,9 +10,11 @@ pub mod logs;
 pub mod metrics;
 mod page;
 mod partition;
+mod sparing;
 
 pub use board::{Board, PipelineView, TopicView};
 pub use health::{Health, State};
 pub use ledger::{Counts, Ledger, Tally};
 pub use page::page;
 pub use partition::PartitionView;
+pub use sparing::Sparing;

@@ -148,6 +148,18 @@ impl Begun {
         self.otherwise.extend(ends);
     }
 
+    /// The records of a part that became dead letters: each one's offset, and the reason's code and text.
+    pub fn dead(&self, part: &Part) -> impl Iterator<Item = (Offset, &str, &str)> {
+        let otherwise = self.otherwise.iter().filter(move |(offset, _)| within(part, **offset));
+        let otherwise = otherwise.filter_map(|(offset, end)| match end {
+            End::Drop(_) => None,
+            End::Reject(reason) => Some((*offset, "rejected", &**reason)),
+            End::Fault(fault) => Some((*offset, &*fault.code, &*fault.reason)),
+        });
+        let letters = self.letters(part);
+        letters.map(|l| (l.position.offset, &*l.fault.code, &*l.fault.reason)).chain(otherwise)
+    }
+
     /// How the records of a part ended.
     pub fn tally(&self, part: &Part) -> Tally {
         let mut tally = self.chunk.tally(part, &self.otherwise);

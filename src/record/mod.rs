@@ -12,6 +12,7 @@ mod outcome;
 mod position;
 mod raw;
 mod shape;
+mod text;
 mod value;
 
 pub use dead_letter::{DEAD_LETTER_PREFIX, DeadLetter, parts};
@@ -23,4 +24,5 @@ pub use outcome::{End, Reason};
 pub use position::{NextOffset, Offset, PartitionId, Position, TopicId};
 pub use raw::{HeaderList, HeaderSource, OwnedRecord, Record};
 pub use shape::{Field, Shape, Type, Uses};
+pub use text::is_hidden;
 pub use value::{Value, ValueKind};

@@ -16,9 +16,13 @@ mod commands;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod grow;
 #[cfg(test)]
 mod halt;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod letters;
 #[cfg(test)]

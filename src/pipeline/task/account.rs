@@ -7,7 +7,7 @@ use crate::engine::offsets::Receipt;
 use crate::engine::stop::Counter;
 use crate::pipeline::chunk::Chunk;
 use crate::pipeline::process::bytes_of;
-use crate::record::Class;
+use crate::record::{Class, Offset};
 
 impl Task {
     /// Gives up everything that was delivered: it belongs to a generation that is over.
@@ -53,6 +53,15 @@ impl Task {
         if let Some(receipt) = receipt {
             self.tracker.settle(receipt);
         }
+    }
+
+    /// Says that a record became a dead letter; of many only a few.
+    pub(super) fn say_dead(&self, offset: Offset, code: &str, reason: &str) {
+        let Some(kept_back) = self.wiring.topic.names_letter(self.now()) else { return };
+        let group = &self.shared.claimer.group;
+        let unnamed = (kept_back > 0).then_some(kept_back);
+        let record = format_args!("{}@{offset}", self.partition);
+        tracing::warn!(%group, unnamed, "dead letter: {record}: {code}: {}", reason);
     }
 
     pub(super) fn give_back(&self, records: usize, bytes: usize) {

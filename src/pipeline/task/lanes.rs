@@ -56,7 +56,7 @@ pub(super) enum Ended {
     /// A record's effects: so many of them have happened, and the next failed with this.
     Effect(Offset, usize, Option<Fault>),
     /// A record's dead letter has arrived.
-    Letter(Offset, Reason),
+    Letter(Offset, Fault),
     /// An effect may start.
     Permit(OwnedSemaphorePermit),
     /// Progress was kept, or not.
@@ -305,10 +305,11 @@ impl Task {
                     work.permit = Some(permit);
                 }
             }
-            Ended::Letter(offset, code) => {
+            Ended::Letter(offset, fault) => {
                 let letter = self.lanes.as_mut().and_then(|work| work.letters.remove(&offset));
                 if let Some((receipt, bytes)) = letter {
-                    self.settle_one(Some(receipt), bytes, &dead(code));
+                    self.settle_one(Some(receipt), bytes, &dead(fault.code.clone()));
+                    self.say_dead(offset, &fault.code, &fault.reason);
                 }
             }
             Ended::Kept(next, outcome) => self.kept(next, outcome),
@@ -494,7 +495,7 @@ async fn deliver(
                 if breaker.is_open() {
                     view.set_waiting(None);
                 }
-                return Ended::Letter(letter.position.offset, letter.fault.code.clone());
+                return Ended::Letter(letter.position.offset, letter.fault);
             }
             Some(Err(fault)) => {
                 view.set_waiting(Some(format!("dead letters cannot be sent: {}", fault.reason)));

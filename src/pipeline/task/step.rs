@@ -146,6 +146,9 @@ impl Task {
     }
 
     pub(super) fn settle(&mut self, part: &Part) {
+        for (offset, code, reason) in self.begun.iter().flat_map(|begun| begun.dead(part)) {
+            self.say_dead(offset, code, reason);
+        }
         let Some(begun) = &mut self.begun else { return };
         let tally = begun.tally(part);
         let records = usize::try_from(tally.records()).unwrap_or(usize::MAX);

@@ -23,33 +23,33 @@ fn five_kills_in_mid_flight_lose_and_repeat_nothing() {
 #[ignore = "long: make faults"]
 fn postgres_stopped_for_half_a_minute_under_load_costs_only_time() {
     let _turn = turn();
-    postgres_outage::outage(0.1, Duration::from_secs(30), &[End::Stopped]);
+    postgres_outage::outage(Duration::from_secs(30), &[End::Stopped]);
 }
 
 #[test]
 #[ignore = "long: make faults"]
 fn postgres_killed_again_and_again_under_load_costs_only_time() {
     let _turn = turn();
-    postgres_outage::outage(0.1, Duration::ZERO, &[End::Killed; 5]);
+    postgres_outage::outage(Duration::ZERO, &[End::Killed; 5]);
 }
 
 #[test]
 #[ignore = "long: make faults"]
 fn kafka_away_for_half_a_minute_costs_only_time() {
     let _turn = turn();
-    kafka_outage::outage(0.05, Some(Duration::from_secs(30)));
+    kafka_outage::outage(Some(Duration::from_secs(30)));
 }
 
 #[test]
 #[ignore = "long: make faults"]
 fn ten_kills_leave_an_archive_exact_and_whole() {
     let _turn = turn();
-    archive::kill(0.15, 10);
+    archive::kill(10);
 }
 
 #[test]
 #[ignore = "long: make faults"]
 fn ten_kills_lose_no_record_and_leave_their_order() {
     let _turn = turn();
-    topic::kill(0.15, 10);
+    topic::kill(10);
 }

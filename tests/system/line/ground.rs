@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tpchgen::generators::{Order, OrderGenerator};
 
+use super::feed;
 use super::member::Member;
 use crate::support::{
     Kafka, Ordermill, Postgres, Process, Registry, Seen, Services, fresh, records,
@@ -15,7 +16,7 @@ pub(super) const PARTITIONS: u32 = 12;
 /// How long members may take for all rows once nothing slows them.
 const DONE_LIMIT: Duration = Duration::from_secs(120);
 
-/// What the generator says of a scale: how many orders there are, and what they cost together.
+/// What the generator says: how many orders there are, and what they cost together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) orders: u64,
@@ -23,9 +24,19 @@ pub(super) struct Truth {
 }
 
 impl Truth {
+    /// All orders of a scale.
     pub(super) fn of(scale: f64) -> Self {
+        Self::sum(OrderGenerator::new(scale, 1, 1).into_iter())
+    }
+
+    /// So many that were fed.
+    pub(super) fn of_fed(orders: usize) -> Self {
+        Self::sum(feed::orders().take(orders))
+    }
+
+    fn sum<'a>(orders: impl Iterator<Item = Order<'a>>) -> Self {
         let none = Self { orders: 0, cents: 0 };
-        OrderGenerator::new(scale, 1, 1).into_iter().fold(none, |truth, order| Self {
+        orders.fold(none, |truth, order| Self {
             orders: truth.orders + 1,
             cents: truth.cents + order.o_totalprice.into_inner(),
         })

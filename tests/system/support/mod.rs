@@ -3,6 +3,7 @@
 
 mod bad;
 mod closed;
+mod disk;
 mod evict;
 mod feed;
 mod fresh;
@@ -25,6 +26,7 @@ mod wait;
 
 pub(crate) use bad::Kind;
 pub(crate) use closed::Closed;
+pub(crate) use disk::Disk;
 pub(crate) use feed::Feed;
 pub(crate) use fresh::fresh;
 pub(crate) use gate::Gate;
