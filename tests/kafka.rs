@@ -41,6 +41,7 @@ macro_rules! on_both {
 on_both! {
     every_record_comes_once_in_order_and_is_committed
     a_full_window_stops_its_partition_and_loses_nothing
+    slow_partitions_do_not_keep_the_others_waiting_one_after_another
     a_partition_starts_where_it_is_told_when_it_is_told
     a_pause_ends_with_the_assignment
     an_offset_out_of_range_is_told_and_can_be_left

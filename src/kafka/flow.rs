@@ -19,7 +19,9 @@ use crate::record::PartitionId;
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A partition that is full again so soon after it was resumed is slow for good: it is paused at once, so
-/// that it does not hold up the others again and again.
+/// that it does not hold up the others again and again. So is any partition that is full so soon after the
+/// patience with another one was in vain: else slow partitions of a backlog would hold the others up one
+/// after another, each for all of [`PATIENCE`], and the last ones would stand for that long.
 pub(super) const RELAPSE: Duration = Duration::from_secs(5);
 
 /// What may happen to records of a partition now.
@@ -70,10 +72,13 @@ impl Lane {
         }
     }
 
-    /// How long this partition may stay full before it is paused.
-    pub(super) fn patience(&self, now: Instant) -> Duration {
-        let relapsed = self.resumed.is_some_and(|at| now.saturating_duration_since(at) < RELAPSE);
-        if relapsed { Duration::ZERO } else { PATIENCE }
+    /// How long this partition may stay full before it is paused; `in_vain` is when patience last was.
+    pub(super) fn patience(&self, in_vain: Option<Instant>, now: Instant) -> Duration {
+        let just = |at: Instant| now.saturating_duration_since(at) < RELAPSE;
+        match self.resumed.is_some_and(just) || in_vain.is_some_and(just) {
+            true => Duration::ZERO,
+            false => PATIENCE,
+        }
     }
 
     /// Stops delivery; what is parked will be fetched again.
@@ -87,6 +92,8 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     topics: Vec<(Arc<str>, BTreeMap<i32, Lane>)>,
+    /// When a hold-up last ended without room.
+    pub(super) in_vain: Option<Instant>,
 }
 
 impl Lanes {
@@ -141,7 +148,7 @@ impl Lanes {
     pub(super) fn held_up_until(&self, now: Instant) -> Option<Instant> {
         self.iter()
             .filter_map(|lane| match lane.phase {
-                Phase::Full(since) => Some(since + lane.patience(now)),
+                Phase::Full(since) => Some(since + lane.patience(self.in_vain, now)),
                 _ => None,
             })
             .max()
@@ -173,6 +180,17 @@ mod tests {
         assert_eq!(lanes.held_up_until(now), Some(now));
         let later = now + RELAPSE;
         assert_eq!(lanes.held_up_until(later), Some(now + PATIENCE));
+    }
+
+    #[test]
+    fn after_patience_in_vain_no_other_lane_is_waited_for() {
+        let now = Instant::now();
+        let mut lanes = Lanes { in_vain: Some(now), ..Lanes::default() };
+        let soon = now + RELAPSE / 2;
+        lanes.insert(lane(1, Some(0)));
+        lanes.get_mut("t", 1).unwrap().phase = Phase::Full(soon);
+        assert_eq!(lanes.held_up_until(soon), Some(soon));
+        assert_eq!(lanes.held_up_until(now + RELAPSE), Some(soon + PATIENCE));
     }
 
     #[test]

@@ -206,6 +206,8 @@ impl PollThread {
 
     /// Looks after every partition that does not flow: has room come, is patience over, is a seek due?
     fn breathe(&mut self, now: Instant) {
+        let before = self.lanes.in_vain;
+        let mut in_vain = None;
         for lane in self.lanes.iter_mut() {
             match lane.phase {
                 Phase::Running => route_again(&self.consumer, lane, now),
@@ -218,7 +220,11 @@ impl PollThread {
                         {
                             hand_over(lane, run, self.intake.as_ref(), &self.vitals, now);
                         }
-                    } else if now.saturating_duration_since(since) >= lane.patience(now) {
+                        continue;
+                    }
+                    let patience = lane.patience(before, now);
+                    if now.saturating_duration_since(since) >= patience {
+                        in_vain = in_vain.or((patience > Duration::ZERO).then_some(now));
                         match self.consumer.pause(&lane.id.topic, lane.id.partition) {
                             Ok(()) => lane.stop(Phase::Paused),
                             Err(e) => tracing::warn!(error = %e, "pause a full partition"),
@@ -235,6 +241,7 @@ impl PollThread {
                 Phase::Starting(since) => start(&self.consumer, lane, since, now),
             }
         }
+        self.lanes.in_vain = in_vain.or(before);
     }
 
     // Orders

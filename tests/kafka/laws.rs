@@ -1,6 +1,7 @@
 //! What member, producer and admin promise, on any cluster: the embedded bus and a real Kafka alike.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::executor::block_on;
@@ -147,11 +148,28 @@ pub(crate) fn a_full_window_stops_its_partition_and_loses_nothing(world: &World)
         Manner { window: 1_500, slow: Some((0, Duration::from_millis(900))), ..Manner::default() };
     let member = world.member(&name("group"), &topic, &ledger, &manner);
     until("all records", SOON, || ledger.records() >= 8_000);
-    let full = member.told.full.load(std::sync::atomic::Ordering::Relaxed);
+    let full = member.told.full.load(Ordering::Relaxed);
     assert!(full > 1, "the window was full {full} times");
     member.leave();
     ledger.assert_clean();
     assert_eq!(ledger.records(), 8_000);
+}
+
+/// All partitions have a backlog and none moves: each has been given records long before the patience with one
+/// after another would be over.
+pub(crate) fn slow_partitions_do_not_keep_the_others_waiting_one_after_another(world: &World) {
+    let topic = world.topic(12);
+    world.fill(&topic, 24_000);
+    let ledger = Arc::<Ledger>::default();
+    let manner = Manner { window: 300, ..Manner::default() };
+    manner.stuck.store(true, Ordering::Relaxed);
+    let member = world.member(&name("group"), &topic, &ledger, &manner);
+    until("the first windows are full", SOON, || member.told.full.load(Ordering::Relaxed) > 0);
+    until("all partitions have records", Duration::from_secs(6), || member.told.reached() == 12);
+    manner.stuck.store(false, Ordering::Relaxed);
+    until("all records", SOON, || ledger.records() == 24_000);
+    member.leave();
+    ledger.assert_clean();
 }
 
 /// A partition accepted without a start gives nothing until it is told where; then exactly from there.

@@ -108,6 +108,8 @@ pub(crate) struct Manner {
     pub(crate) start: Option<i64>,
     /// The ledger is the truth, as a database is; else Kafka's committed offset is.
     pub(crate) own_truth: bool,
+    /// Nothing is done while this is set.
+    pub(crate) stuck: Arc<AtomicBool>,
     /// The poll thread stands still for so long in its first batch.
     pub(crate) freeze: Option<Duration>,
 }
@@ -120,6 +122,7 @@ impl Default for Manner {
             later: false,
             start: None,
             own_truth: false,
+            stuck: Arc::default(),
             freeze: None,
         }
     }
@@ -141,6 +144,11 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn held(&self) -> usize {
         self.held.lock().unwrap().len()
+    }
+
+    /// Partitions of which records wait.
+    pub(crate) fn reached(&self) -> usize {
+        self.waiting.lock().unwrap().values().filter(|count| **count > 0).count()
     }
 
     pub(crate) fn partitions(&self) -> Vec<PartitionId> {
@@ -326,6 +334,9 @@ impl Driver {
     }
 
     fn batch(&self, id: &PartitionId, batch: Box<dyn Batch>) {
+        while self.told.manner.stuck.load(Ordering::Relaxed) {
+            thread::park_timeout(Duration::from_millis(10));
+        }
         if let Some((slow, time)) = self.told.manner.slow
             && slow == id.partition
         {
