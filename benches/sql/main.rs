@@ -67,7 +67,7 @@ fn main() {
         return;
     };
     let quick = std::env::var_os("BENCH_QUICK").is_some();
-    let (records, rounds) = if quick { (60_000, 5) } else { (500_000, 7) };
+    let (records, rounds) = if quick { (60_000, 5) } else { (2_000_000, 7) };
     let (topic, _) = orders::produce(&kafka, &registry, records);
     println!(
         "{records} orders in {} partitions, batches of {BATCH}, {CONNECTIONS} connections; {}",

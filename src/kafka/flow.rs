@@ -12,9 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::Run;
+use crate::port::Batch as _;
 use crate::record::PartitionId;
 
-/// How long a full window holds up the whole member before its partition is paused at the client. Pausing
+/// Bytes of full partitions that are taken and put aside, so that the records of others behind them in the
+/// client's queue go on; beyond, nothing more is taken. The client fetches a partition by the megabyte.
+pub(super) const PARKED_BYTES: usize = 8 << 20;
+
+/// How long a full window may hold up the whole member before its partition is paused at the client. Pausing
 /// throws away what is prefetched, and the next record then takes half a second: a short stop is cheaper.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,7 +38,7 @@ pub(super) enum Phase {
     Starting(Instant),
     /// Records flow.
     Running,
-    /// The window is full since then; the whole member takes nothing for a while.
+    /// The window is full since then; what still comes is put aside, until that is too much.
     Full(Instant),
     /// Paused at the client because the window stayed full.
     Paused,
@@ -49,7 +54,9 @@ pub(super) struct Lane {
     /// The lowest offset that the intake has not seen. Nothing below it is delivered again.
     pub(super) next: i64,
     /// Taken from the client after the window was full, in order, all above `next`.
-    pub(super) parked: VecDeque<Run>,
+    parked: VecDeque<(Run, usize)>,
+    /// Their bytes.
+    parked_bytes: usize,
     /// A failure was reported; said once until the partition is started again.
     pub(super) broken: bool,
     /// Since when it is assigned again, and how often its records were routed since.
@@ -66,6 +73,7 @@ impl Lane {
             phase: if start.is_some() { Phase::Running } else { Phase::Waiting },
             next: start.unwrap_or(0),
             parked: VecDeque::new(),
+            parked_bytes: 0,
             broken: false,
             assigned_again: None,
             resumed: None,
@@ -81,10 +89,25 @@ impl Lane {
         }
     }
 
+    /// Puts a run aside until there is room.
+    pub(super) fn park(&mut self, run: Run) {
+        let bytes = run.bytes();
+        self.parked_bytes += bytes;
+        self.parked.push_back((run, bytes));
+    }
+
+    /// The oldest run that was put aside.
+    pub(super) fn unpark(&mut self) -> Option<Run> {
+        let (run, bytes) = self.parked.pop_front()?;
+        self.parked_bytes -= bytes;
+        Some(run)
+    }
+
     /// Stops delivery; what is parked will be fetched again.
     pub(super) fn stop(&mut self, phase: Phase) {
         self.phase = phase;
         self.parked.clear();
+        self.parked_bytes = 0;
     }
 }
 
@@ -144,8 +167,12 @@ impl Lanes {
         self.topics.clear();
     }
 
-    /// Until when the member takes nothing, because a window is full; `None`: it may take.
+    /// Until when the member takes nothing, because a window is full and much is put aside; `None`: it may take.
     pub(super) fn held_up_until(&self, now: Instant) -> Option<Instant> {
+        let parked: usize = self.iter().map(|lane| lane.parked_bytes).sum();
+        if parked < PARKED_BYTES {
+            return None;
+        }
         self.iter()
             .filter_map(|lane| match lane.phase {
                 Phase::Full(since) => Some(since + lane.patience(self.in_vain, now)),
@@ -173,6 +200,9 @@ mod tests {
 
         let first = lanes.get_mut("t", 0).unwrap();
         first.phase = Phase::Full(now);
+        assert_eq!(lanes.held_up_until(now), None, "nothing is put aside");
+        let first = lanes.get_mut("t", 0).unwrap();
+        first.parked_bytes = PARKED_BYTES;
         assert_eq!(lanes.held_up_until(now), Some(now + PATIENCE));
 
         let first = lanes.get_mut("t", 0).unwrap();
@@ -188,7 +218,9 @@ mod tests {
         let mut lanes = Lanes { in_vain: Some(now), ..Lanes::default() };
         let soon = now + RELAPSE / 2;
         lanes.insert(lane(1, Some(0)));
-        lanes.get_mut("t", 1).unwrap().phase = Phase::Full(soon);
+        let second = lanes.get_mut("t", 1).unwrap();
+        second.phase = Phase::Full(soon);
+        second.parked_bytes = PARKED_BYTES;
         assert_eq!(lanes.held_up_until(soon), Some(soon));
         assert_eq!(lanes.held_up_until(now + RELAPSE), Some(soon + PATIENCE));
     }

@@ -110,7 +110,7 @@ impl PollThread {
         }
     }
 
-    /// A window is full: takes nothing, but serves events, and orders at once.
+    /// Windows are full and much is put aside: takes nothing, but serves events, and orders at once.
     fn hold_up(&mut self, left: Duration) -> ControlFlow<()> {
         match self.orders.recv_timeout(left.min(HELD_UP)) {
             Ok(command) => {
@@ -181,7 +181,7 @@ impl PollThread {
                 let now = Instant::now();
                 hand_over(lane, run, self.intake.as_ref(), &self.vitals, now);
             }
-            Phase::Full(_) => lane.parked.push_back(run),
+            Phase::Full(_) => lane.park(run),
             // Left over from before the pause: the start seeks to exactly the next undelivered offset.
             Phase::Waiting | Phase::Starting(_) | Phase::Paused => {}
         }
@@ -207,7 +207,7 @@ impl PollThread {
     /// Looks after every partition that does not flow: has room come, is patience over, is a seek due?
     fn breathe(&mut self, now: Instant) {
         let before = self.lanes.in_vain;
-        let mut in_vain = None;
+        let mut in_vain = before;
         for lane in self.lanes.iter_mut() {
             match lane.phase {
                 Phase::Running => route_again(&self.consumer, lane, now),
@@ -216,7 +216,7 @@ impl PollThread {
                     if self.intake.room(&lane.id) == Room::Free {
                         lane.phase = Phase::Running;
                         while lane.phase == Phase::Running
-                            && let Some(run) = lane.parked.pop_front()
+                            && let Some(run) = lane.unpark()
                         {
                             hand_over(lane, run, self.intake.as_ref(), &self.vitals, now);
                         }
@@ -224,7 +224,9 @@ impl PollThread {
                     }
                     let patience = lane.patience(before, now);
                     if now.saturating_duration_since(since) >= patience {
-                        in_vain = in_vain.or((patience > Duration::ZERO).then_some(now));
+                        if patience > Duration::ZERO {
+                            in_vain = Some(now);
+                        }
                         match self.consumer.pause(&lane.id.topic, lane.id.partition) {
                             Ok(()) => lane.stop(Phase::Paused),
                             Err(e) => tracing::warn!(error = %e, "pause a full partition"),
@@ -241,7 +243,7 @@ impl PollThread {
                 Phase::Starting(since) => start(&self.consumer, lane, since, now),
             }
         }
-        self.lanes.in_vain = in_vain.or(before);
+        self.lanes.in_vain = in_vain;
     }
 
     // Orders

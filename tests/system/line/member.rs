@@ -35,11 +35,7 @@ impl Member {
     }
 
     fn sum(&mut self, name: &str) -> u64 {
-        let value = self.look().sum(&format!("ordermill_{name}"), &[]);
-        // a count
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let count = value as u64;
-        count
+        count(self.look().sum(&format!("ordermill_{name}"), &[]))
     }
 
     /// Records that it was given, by a scrape of now.
@@ -142,12 +138,11 @@ impl Member {
         self.assert_never_halted();
     }
 
-    /// Ends it by SIGKILL with work in its hands: what it had been given by then.
+    /// Ends it by SIGKILL as soon as it has work in its hands: what it had been given by then.
     #[track_caller]
     pub(super) fn kill(mut self) -> u64 {
-        let consumed = self.consumed();
-        let held = self.last.sum("ordermill_consumer_in_flight_records", &[]);
-        assert!(held > 0.0, "nothing in flight: the kill proves nothing");
+        self.wait_until(LIMIT, "it holds records", |member| member.in_flight() > 0);
+        let consumed = count(self.last.sum("ordermill_records_consumed_total", &[]));
         self.process.kill9();
         self.assert_never_halted();
         consumed
@@ -174,4 +169,9 @@ impl Member {
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+fn count(value: f64) -> u64 {
+    value as u64
 }
