@@ -7,7 +7,7 @@ const RECORDS: i64 = 60_000;
 
 #[test]
 fn every_scrape_of_a_loaded_run_balances() {
-    let line = Line::new(3).say("event.n >= 0", "event.n % 7 != 0").say("rows: 1000", "rows: 5");
+    let line = Line::new(3).say("event.n >= 0", "event.n % 7 != 0").say("rows: 1000", "rows: 20");
     line.orders(0..RECORDS, 3);
     let mut mill = line.run();
     let mut under_way = 0;
