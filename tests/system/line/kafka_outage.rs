@@ -25,7 +25,10 @@ pub(super) fn outage(away: Option<Duration>) {
     let mut member = line.member();
     member.wait_for_work();
     if away.is_some() {
-        feed.hold();
+        let fed = i64::try_from(feed.hold()).unwrap();
+        member.wait_until(LIMIT, "what was fed is in the topic", |_| {
+            line.ends().values().sum::<i64>() == fed
+        });
     }
     let before = member.lag(PARTITIONS);
     kafka.stop();

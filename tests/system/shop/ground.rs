@@ -77,6 +77,12 @@ impl<'a> Shop<'a> {
         })
     }
 
+    /// Orders in the topic.
+    pub(super) fn taken(&self) -> usize {
+        let ends = self.kafka.end_offsets(&self.created);
+        usize::try_from(ends.values().sum::<i64>()).unwrap()
+    }
+
     /// A new process with all pipelines.
     pub(super) fn member(&self) -> Member {
         let mut mill = Ordermill::new(["run", "pipelines"])

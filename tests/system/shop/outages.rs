@@ -78,7 +78,8 @@ fn outage(
 ) {
     let hold = what == Away::Kafka && away > PRODUCER;
     if hold {
-        feed.hold();
+        let fed = feed.hold();
+        member.wait_until(LIMIT, "what was fed is in the topic", |_| shop.taken() == fed);
     }
     match what {
         Away::Kafka => services.kafka.stop(),

@@ -25,7 +25,8 @@ pub(crate) struct Feed {
 
 #[derive(Debug)]
 enum Pace {
-    Hold,
+    /// And say how many lines there were until now.
+    Hold(Sender<usize>),
     Go,
     /// End when so many lines are written.
     Enough(usize),
@@ -51,13 +52,14 @@ impl Feed {
             let (mut written, mut enough) = (0, usize::MAX);
             while lines.peek().is_some() && written < enough {
                 let mut word = told.recv_timeout(EVERY);
-                if let Ok(Pace::Hold) = word {
+                if let Ok(Pace::Hold(answer)) = word {
                     // nothing until the next word
+                    answer.send(written).unwrap();
                     word = told.recv().map_err(|_| RecvTimeoutError::Disconnected);
                 }
                 match word {
                     Ok(Pace::Enough(lines)) => enough = lines,
-                    Ok(Pace::Hold | Pace::Go) | Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Pace::Hold(_) | Pace::Go) | Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
                 let heap: Vec<String> = lines.by_ref().take(heap).collect();
@@ -69,9 +71,11 @@ impl Feed {
         Self { produce, writer, pace, _dir: dir }
     }
 
-    /// Nothing more comes until `go`.
-    pub(crate) fn hold(&self) {
-        self.pace.send(Pace::Hold).unwrap();
+    /// Nothing more comes until `go`. How many lines there were: some may still be on their way.
+    pub(crate) fn hold(&self) -> usize {
+        let (answer, written) = mpsc::channel();
+        self.pace.send(Pace::Hold(answer)).unwrap();
+        written.recv().unwrap()
     }
 
     /// Goes on.
