@@ -167,10 +167,14 @@ impl Lanes {
         self.topics.clear();
     }
 
+    /// Is so much put aside that nothing more may be?
+    pub(super) fn are_laden(&self) -> bool {
+        self.iter().map(|lane| lane.parked_bytes).sum::<usize>() >= PARKED_BYTES
+    }
+
     /// Until when the member takes nothing, because a window is full and much is put aside; `None`: it may take.
     pub(super) fn held_up_until(&self, now: Instant) -> Option<Instant> {
-        let parked: usize = self.iter().map(|lane| lane.parked_bytes).sum();
-        if parked < PARKED_BYTES {
+        if !self.are_laden() {
             return None;
         }
         self.iter()

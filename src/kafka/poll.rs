@@ -206,7 +206,7 @@ impl PollThread {
 
     /// Looks after every partition that does not flow: has room come, is patience over, is a seek due?
     fn breathe(&mut self, now: Instant) {
-        let before = self.lanes.in_vain;
+        let (before, held_up) = (self.lanes.in_vain, self.lanes.are_laden());
         let mut in_vain = before;
         for lane in self.lanes.iter_mut() {
             match lane.phase {
@@ -224,7 +224,7 @@ impl PollThread {
                     }
                     let patience = lane.patience(before, now);
                     if now.saturating_duration_since(since) >= patience {
-                        if patience > Duration::ZERO {
+                        if held_up && patience > Duration::ZERO {
                             in_vain = Some(now);
                         }
                         match self.consumer.pause(&lane.id.topic, lane.id.partition) {
