@@ -23,7 +23,7 @@ SCALE ?= 1
 TEST_THREADS ?= $(shell echo $$(($$(nproc) * 3)))
 
 help: ## print what each command does
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 
 demo: ## build, and run the demonstration: no broker, registry or database needed
 	@scripts/setup demo
@@ -97,7 +97,9 @@ picture: setup ## draw docs/images/dashboard.png with Grafana's panel components
 	$(BUILD) scripts/picture/draw docs/images/dashboard.png
 
 docs: ## write the pages that are made from the code
+	@scripts/setup test
 	$(BUILD) ORDERMILL_WRITE_DOCS=1 cargo test --quiet --lib the_page_is
+	$(BUILD) ORDERMILL_WRITE_DOCS=1 cargo test --quiet --test chart documents::
 
 fmt: ## check the format
 	cargo fmt --check

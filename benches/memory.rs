@@ -60,7 +60,9 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     files(dir.path(), &kafka, &registry, &database, &topic);
     let mut mill = Mill::start(dir.path());
+    wait_until_it_stands(&database);
     let (rss, peak) = mill.wait_until_still();
+    assert!(waiting(&database), "the effect waits no longer");
     drop(mill);
     drop(lock);
     let rows = psql(&database, "SELECT count(*) FROM orders");
@@ -119,6 +121,21 @@ fn files(dir: &Path, kafka: &str, registry: &str, database: &str, topic: &str) {
          sink: {{ sql: {{ database: orders, insert: {{ table: orders }} }} }}\n"
     );
     fs::write(dir.join("pipelines/orders.yaml"), pipeline).unwrap();
+}
+
+/// Does a statement wait for the lock? Then records were read and decoded, and their step is under way.
+fn waiting(database: &str) -> bool {
+    const WAITING: &str = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
+                           WHERE c.relname = 'orders' AND NOT l.granted AND l.mode = 'RowExclusiveLock'";
+    psql(database, WAITING).trim() != "0"
+}
+
+fn wait_until_it_stands(database: &str) {
+    let began = Instant::now();
+    while !waiting(database) {
+        assert!(began.elapsed() < LIMIT, "no effect ever began");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn psql(url: &str, sql: &str) -> String {

@@ -269,3 +269,35 @@ postgres_programs() {
   )
   return 1
 }
+
+# run_command COMMAND...: in a process group of its own, and ends this script as it ended. A background command of a script
+# would ignore Ctrl-C, one in the foreground would keep the script from hearing a signal. Whoever calls this ends its
+# `finish` with stop_command.
+command=
+run_command() {
+  local status=0
+  set -m
+  "$@" </dev/null &
+  command=$!
+  set +m
+  wait "$command" || status=$?
+  exit "$status"
+}
+
+# group_gone: whether no process of the command's group is left but zombies
+group_gone() {
+  local pid
+  for pid in $(pgrep -g "$command" || true); do
+    [[ $(state_of "$pid") == [ZX] ]] || return 1
+  done
+}
+
+# What a command leaves behind in its process group (members that a test started and did not live to stop) ends with it.
+stop_command() {
+  [[ -n $command ]] && ! group_gone || return 0
+  kill -TERM -- "-$command" 2>/dev/null || true
+  kill -CONT -- "-$command" 2>/dev/null || true
+  wait_for 5 group_gone && return
+  kill -KILL -- "-$command" 2>/dev/null || true
+  wait_for 5 group_gone || note "processes of group $command do not end"
+}

@@ -22,7 +22,7 @@ const server = http.createServer((request, answer) => {
 }).listen(0, '127.0.0.1');
 await new Promise((listening) => server.once('listening', listening));
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu',
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu',
   '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
 const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
 const errors = [];

@@ -22,9 +22,14 @@ fn every_rule_has_a_test_in_which_it_speaks_and_every_alert_one_in_which_it_is_s
         assert!(tests.contains(&format!("{record}{{")), "nobody expects a value of {record}");
     }
     let silent = |alert: &str| {
-        tests.lines().any(|line| line.contains(alert) && line.contains("exp_alerts: []"))
-            // or others of its kind in the same test are
-            || tests.lines().any(|line| line.starts_with("- name: ") && line.contains("silent"))
+        let asked = format!("alertname: {alert},");
+        tests.split("\n- name: ").skip(1).any(|test| {
+            let (name, _) = test.split_once('\n').unwrap();
+            let lines = || test.lines().filter(|line| line.trim().contains(&asked));
+            // or others of its kind in the same test are, as its name says
+            let here = lines().next().is_some() || test.contains(&format!("alertname: {alert}\n"));
+            lines().any(|line| line.contains("exp_alerts: []")) || here && name.contains("silent")
+        })
     };
     for alert in named(&rules, "  - alert: ") {
         assert!(tests.contains(&runbook(alert)), "nobody expects {alert}");

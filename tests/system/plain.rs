@@ -11,7 +11,7 @@ use ordermill::port::{Admin as _, Outgoing};
 use ordermill::record::OwnedRecord;
 use tokio::runtime::Runtime;
 
-use crate::support::{Ordermill, Postgres, Process, Services, fresh};
+use crate::support::{Ordermill, Postgres, Process, Services, fresh, wait_until};
 
 /// How long anything may take that should happen at once: the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -201,7 +201,9 @@ pub(crate) fn create_topics_at(bootstrap: &str, topics: &[&str], partitions: i32
     for topic in topics {
         block_on(admin.create_topic(topic, partitions, 1)).unwrap();
         // made is not yet known everywhere
-        while block_on(admin.topic(topic)).unwrap().is_none() {}
+        wait_until(SOON, &format!("topic {topic} is known"), || {
+            block_on(admin.topic(topic)).unwrap().is_some()
+        });
     }
 }
 
