@@ -162,7 +162,7 @@ fn shared(
     }
 }
 
-/// Tries to bind until the world answers. Says what it waits for once a change.
+/// Tries to bind until the world answers, and keeps where the group begins. Says what it waits for once a change.
 async fn bind_when_possible(
     pipeline: &spec::Pipeline,
     world: &World,
@@ -173,7 +173,12 @@ async fn bind_when_possible(
     // A broker that does not answer takes its time to be known as such.
     view.health.set(State::Starting("the first contact is under way".to_owned()));
     loop {
-        match bind(pipeline, world, sink).await {
+        let bound = async {
+            let built = bind(pipeline, world, sink).await?;
+            begin(pipeline, &*world.admin, &built.sink).await?;
+            Ok::<_, Fault>(built)
+        };
+        match bound.await {
             Err(fault) if matches!(fault.class, Class::Unavailable | Class::Conflict) => {
                 let state = State::Starting(fault.reason.clone());
                 if view.health.set(state) {
@@ -217,7 +222,6 @@ async fn bind(pipeline: &spec::Pipeline, world: &World, sink: &MakeSink) -> Resu
         state.ready().await?;
     }
     built.sink.bind().await?;
-    begin(pipeline, &*world.admin, &built.sink).await?;
     Ok(built)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{stop, wait_committed};
+use super::{end, stop, wait_committed};
 use crate::plain::{Line, SOON};
 use crate::support::{Process, Services, output, wait_until};
 
@@ -98,4 +98,19 @@ fn a_group_begins_at_a_time_in_every_partition_and_only_the_first_time() {
     line.wait_rows(&mut mill, 33);
     stop(mill);
     assert_eq!(line.count(), 33);
+}
+
+#[test]
+fn whoever_only_looks_does_not_fix_where_a_group_begins() {
+    let line = line("latest");
+    line.orders(0..24, 12);
+    let (code, _, error) = end(&line, &["lint"]);
+    assert_eq!(code, Some(0), "{error}");
+    line.orders(24..48, 12);
+    let mut mill = line.run();
+    mill.wait_until(SOON, "it has begun", |_| line.committed().values().sum::<i64>() == 48);
+    line.orders(48..60, 12);
+    line.wait_rows(&mut mill, 12);
+    stop(mill);
+    assert_eq!(line.rows(), (48..60).collect::<Vec<_>>());
 }
