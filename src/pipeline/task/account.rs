@@ -10,8 +10,10 @@ use crate::pipeline::process::bytes_of;
 use crate::record::{Class, Offset};
 
 impl Task {
-    /// Gives up everything that was delivered: it belongs to a generation that is over.
+    /// Gives up everything that was delivered: it belongs to a generation that is over. What still comes of it is
+    /// not taken, until there is a claim again.
     pub(super) fn forget(&mut self) {
+        self.claim = None;
         let (mut records, mut bytes) = (0, 0);
         if let Some(begun) = self.begun.take() {
             records += begun.chunk.records - begun.settled_records;

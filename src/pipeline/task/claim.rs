@@ -26,12 +26,13 @@ impl Task {
         self.tracker = Tracker::new(next);
         self.building = Chunk::new(next);
         self.awaited = Some(next);
+        // Before the group may commit under this claim.
+        self.wiring.view.set_watermark(next);
         if tell_group {
             let _ = self.wiring.words.send(Word::Start(claim.clone()));
         }
         self.processor.begin(&claim);
         self.claim = Some(Arc::new(claim));
-        self.wiring.view.set_watermark(next);
         self.tell(&Input::Claimed(next));
     }
 

@@ -54,6 +54,8 @@ struct World {
     busy: StdMutex<std::collections::BTreeSet<Vec<u8>>>,
     /// What was kept as done ahead.
     ahead: StdMutex<Vec<u8>>,
+    /// How long a claim takes.
+    claims_for: Duration,
     /// How long keeping takes.
     keeps_for: Duration,
     /// The most that was under way at once.
@@ -132,7 +134,10 @@ impl Progress for World {
             done_ahead: self.ahead.lock().unwrap().clone(),
         };
         let claims = wanted.iter().map(claim).collect();
-        Box::pin(async move { Ok(claims) })
+        Box::pin(async move {
+            tokio::time::sleep(self.claims_for).await;
+            Ok(claims)
+        })
     }
 
     fn keep<'a>(

@@ -91,6 +91,27 @@ async fn records_of_a_key_go_one_after_another_and_many_keys_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_between_a_generation_and_its_next_claim_is_given_back_and_not_worked() {
+    let claims_for = Duration::from_millis(100);
+    let mut rig = rig(World { claims_for, ..World::default() }, Then::Stop);
+    rig.begin().await;
+    rig.deliver(0, keyed(10, 10));
+    rig.until_done(10).await;
+    // it comes again: claimed anew, and until then nobody knows where it stands
+    rig.deliver(8, keyed(10, 10));
+    let bad = OwnedRecord { value: Some(vec![9]), ..OwnedRecord::default() };
+    rig.deliver(20, vec![bad; 5]);
+    assert_eq!(rig.begin().await, NextOffset(0));
+    assert_eq!(rig.world.sent.lock().unwrap().len(), 0, "nobody has claimed them");
+    rig.deliver(0, keyed(30, 10));
+    rig.until_done(40).await;
+    let topic = Arc::clone(&rig.topic);
+    let (_, committed) = rig.drain().await;
+    assert_eq!(committed, Some(NextOffset(30)));
+    assert_eq!(topic.ledger.counts().given_back, 15);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_fails_for_a_while_keeps_its_place_and_holds_no_other_key() {
     let fails = StdMutex::new(BTreeMap::from([(3, 2), (50, 1), (53, 2)]));
     let mut rig = rig(World { fails, ..World::default() }, Then::Stop);
