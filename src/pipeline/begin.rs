@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::marker;
 use super::spec::{From, OnReplay, Pipeline};
 use crate::port::{Admin, Beginning, Commit, CommittedAt, TopicInfo, Watermarks};
-use crate::record::{Fault, NextOffset, PartitionId};
+use crate::record::{Fault, NextOffset, PartitionId, TopicId};
 
 /// What Kafka calls a commit of somebody who is no member of a group that has some.
 const HAS_MEMBERS: &str = "unknown_member_id";
@@ -42,7 +42,7 @@ pub async fn begin(pipeline: &Pipeline, admin: &dyn Admin, sink: &Effect) -> Res
             (truth, None) => {
                 let ids = partitions(topic, &info);
                 let forgetful = pipeline.on_replay == OnReplay::Skip && truth.is_none();
-                by_commits(pipeline, admin, &ids, forgetful).await?;
+                by_commits(pipeline, admin, (&ids, info.id), forgetful).await?;
             }
         }
     }
@@ -81,7 +81,7 @@ async fn starts(
 async fn by_commits(
     pipeline: &Pipeline,
     admin: &dyn Admin,
-    partitions: &[PartitionId],
+    (partitions, topic_id): (&[PartitionId], TopicId),
     forgetful: bool,
 ) -> Result<(), Fault> {
     if pipeline.source.from == From::Earliest && !forgetful {
@@ -96,7 +96,7 @@ async fn by_commits(
     }
     let starts = starts(pipeline, admin, partitions).await?;
     let ends = admin.watermarks(partitions).await?;
-    let commits = commits(partitions, &committed, starts.as_deref(), &ends);
+    let commits = commits((partitions, topic_id), &committed, starts.as_deref(), &ends);
     if commits.is_empty() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ async fn by_commits(
 }
 
 fn commits(
-    partitions: &[PartitionId],
+    (partitions, topic_id): (&[PartitionId], TopicId),
     committed: &[Option<CommittedAt>],
     starts: Option<&[NextOffset]>,
     ends: &[Watermarks],
@@ -126,7 +126,8 @@ fn commits(
     all.filter_map(|(i, ((partition, committed), ends))| {
         let set = committed.as_ref().map(|at| at.next.clamp(ends.start, ends.end));
         let next = set.or_else(|| starts.map(|starts| starts[i]))?;
-        Some(Commit { partition: partition.clone(), next, metadata: marker::of_a_beginning() })
+        let metadata = marker::of_a_beginning(topic_id);
+        Some(Commit { partition: partition.clone(), next, metadata })
     })
     .collect()
 }

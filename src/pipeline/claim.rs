@@ -100,7 +100,7 @@ impl Claimer {
                 Some(at) if marker::is_a_beginning(&at.metadata) => (Some(at.next), None),
                 other => (None, other.map(|at| at.next)),
             };
-            let start = foreign.map(|at| at.next.max(ends.start)).or(begins).unwrap_or(ends.start);
+            let start = foreign.map(|at| at.next).or(begins).unwrap_or(ends.start);
             Ok(Wanted { partition, topic_id, start, moved, committed: ours })
         })
         .collect()
@@ -359,7 +359,7 @@ mod tests {
         let truth = CommittedOffsets::new(Arc::<World>::clone(&world) as _);
         let (claimer, at) = (claimer(&world, true), |claim: Claim| claim.next.0);
         assert_eq!(claimed(&claimer, &truth).map(at), Ok(0), "nothing is committed");
-        world.set(4, &marker::of_a_beginning());
+        world.set(4, &marker::of_a_beginning(TopicId(Uuid::nil())));
         assert_eq!(claimed(&claimer, &truth).map(at), Ok(4));
         world.set(8, "");
         let fault = claimed(&claimer, &truth).unwrap_err();

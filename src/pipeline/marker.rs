@@ -12,6 +12,9 @@ const PREFIX: &str = "ordermill/1";
 /// What stands before the topic's identity.
 const TOPIC: &str = "topic=";
 
+/// What says that a group begins there.
+const BEGIN: &str = "begin";
+
 /// Did we make this commit?
 pub fn is_ours(metadata: &str) -> bool {
     metadata.split(' ').next() == Some(PREFIX)
@@ -27,20 +30,20 @@ pub fn is_of_another_topic(metadata: &str, topic_id: TopicId) -> bool {
 /// A commit of ours: the watermark with the epoch under which it was reached, and the topic's identity.
 pub fn commit(claim: &Claim, next: NextOffset) -> Commit {
     let metadata = match claim.begins && next == claim.next {
-        true => of_a_beginning(),
+        true => of_a_beginning(claim.topic_id),
         false => format!("{PREFIX} epoch={} {TOPIC}{}", claim.epoch, claim.topic_id),
     };
     Commit { partition: claim.partition.clone(), next, metadata }
 }
 
 /// What stands beside an offset at which a group begins: nothing before it was worked.
-pub fn of_a_beginning() -> String {
-    format!("{PREFIX} begin")
+pub fn of_a_beginning(topic_id: TopicId) -> String {
+    format!("{PREFIX} {BEGIN} {TOPIC}{topic_id}")
 }
 
 /// Does a group begin there?
 pub fn is_a_beginning(metadata: &str) -> bool {
-    metadata == of_a_beginning()
+    is_ours(metadata) && metadata.split(' ').nth(1) == Some(BEGIN)
 }
 
 /// What stands beside an offset that `group reset` has set.
@@ -74,7 +77,9 @@ mod tests {
     fn a_commit_says_which_topic_of_its_name_it_is_of() {
         let (old, new) = (TopicId(Uuid::nil()), TopicId(Uuid::max()));
         let ours = commit(&claim(), NextOffset(3)).metadata;
-        assert!(is_of_another_topic(&ours, new) && !is_of_another_topic(&ours, old));
+        for ours in [ours, of_a_beginning(old)] {
+            assert!(is_of_another_topic(&ours, new) && !is_of_another_topic(&ours, old));
+        }
         // who does not say it is believed
         for other in ["", &of_a_reset(), "ordermill/1 epoch=1", "other topic=x"] {
             assert!(!is_of_another_topic(other, new), "{other}");
@@ -85,7 +90,7 @@ mod tests {
     fn our_commits_are_known_and_nobody_elses() {
         let claim = claim();
         assert!(is_ours(&commit(&claim, NextOffset(3)).metadata));
-        assert!(is_ours(&of_a_reset()) && is_ours(&of_a_beginning()));
+        assert!(is_ours(&of_a_reset()) && is_ours(&of_a_beginning(claim.topic_id)));
         let begins = Claim { begins: true, ..claim.clone() };
         for (claim, next, beginning) in
             [(&claim, 0, false), (&begins, 0, true), (&begins, 1, false)]
