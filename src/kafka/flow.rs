@@ -19,6 +19,9 @@ use crate::record::PartitionId;
 /// client's queue go on; beyond, nothing more is taken. The client fetches a partition by the megabyte.
 pub(super) const PARKED_BYTES: usize = 8 << 20;
 
+/// What a record costs beside its key and value: the client keeps a structure for each.
+const RECORD_BYTES: usize = 256;
+
 /// How long a full window may hold up the whole member before its partition is paused at the client. Pausing
 /// throws away what is prefetched, and the next record then takes half a second: a short stop is cheaper.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -91,7 +94,7 @@ impl Lane {
 
     /// Puts a run aside until there is room.
     pub(super) fn park(&mut self, run: Run) {
-        let bytes = run.bytes();
+        let bytes = run.bytes() + run.len() * RECORD_BYTES;
         self.parked_bytes += bytes;
         self.parked.push_back((run, bytes));
     }

@@ -6,7 +6,7 @@
 //! stop     ─▶ drain all   ─▶ commit ─▶ leave
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -71,7 +71,7 @@ pub struct Group {
     shared_bytes: Arc<AtomicUsize>,
     unreachable: Option<String>,
     /// A topic is not there.
-    missing: Option<String>,
+    missing: BTreeSet<Arc<str>>,
     halt: Option<(Option<Position>, Fault)>,
     lag_watch: Option<tokio::task::JoinHandle<()>>,
     relay: tokio::task::JoinHandle<()>,
@@ -112,7 +112,7 @@ impl Group {
             held: HashMap::new(),
             shared_bytes: Arc::default(),
             unreachable: None,
-            missing: None,
+            missing: BTreeSet::new(),
             halt: None,
             lag_watch: None,
         }
@@ -160,7 +160,10 @@ impl Group {
             }
             (Some(why), _) => State::Waiting(format!("kafka: {why}")),
             (None, Some(why)) => State::Waiting(why),
-            (None, None) => self.missing.clone().map_or(State::Running, State::Waiting),
+            (None, None) => match self.missing.first() {
+                Some(topic) => State::Waiting(claim::gone(topic).reason),
+                None => State::Running,
+            },
         };
         self.show(state);
     }
@@ -240,7 +243,7 @@ impl Group {
             self.member.send(Command::Accept(Vec::new()));
             return;
         }
-        self.missing = None;
+        self.missing.clear();
         let began = Instant::now();
         let claiming = self.shared.claimer.claim(self.shared.truth(), &partitions);
         let claims = match timeout(CLAIM_WITHIN, claiming).await {
@@ -359,8 +362,11 @@ impl Group {
     /// What is known of a topic's identity now. Its partitions that are claimed under another one are given
     /// up and claimed anew, each as a partition that nobody has read. One that is not there is waited for.
     fn identified(&mut self, topic: &str, id: Option<TopicId>, suspicion: Option<Suspicion>) {
-        self.missing = id.is_none().then(|| claim::gone(topic).reason);
-        let Some(id) = id else { return };
+        let Some(id) = id else {
+            self.missing.insert(Arc::from(topic));
+            return;
+        };
+        self.missing.remove(topic);
         let held = self.held.iter_mut().filter(|(partition, _)| &*partition.topic == topic);
         for (partition, held) in held {
             if held.claim.as_ref().is_none_or(|claim| claim.topic_id == id) {
